@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The settings of every Swift target of ours. Dependencies keep their own.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// A library target under `Sources/Support`.
+func support(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/Support/\(name)", exclude: ["README.md"],
+        swiftSettings: house)
+}
+
+/// One of the four rooms at the front of the house.
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: house)
+}
+
+/// The tests of `target`, which may also use what the target itself is built on.
+func tests(of target: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(target)Tests", dependencies: [.byName(name: target), "TestSupport"] + dependencies,
+        path: "Tests/\(target)Tests", swiftSettings: house)
+}
+
+let package = Package(
+    name: "kapsule",
+    dependencies: [
+        // The command line: parsing, help and completion scripts, as Swift's own tools have them.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // What `--debug` prints. The API that every Swift library logs through.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        room("ModelfileParser", ["KapsuleCore"]),
+        support("KapsuleCore"),
+
+        // Tools of the tests: temporary directories, child processes, seeded randomness, throw-away registries.
+        .target(
+            name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
+        tests(of: "KapsuleCore"),
+        tests(of: "ModelfileParser", ["KapsuleCore"]),
+    ]
+)

@@ -1,0 +1,69 @@
+/// What was made: its name by content, and its length in bytes.
+public struct Artifact: Sendable, Hashable {
+    public let digest: Digest
+    public let size: Int64
+
+    public init(digest: Digest, size: Int64) {
+        self.digest = digest
+        self.size = size
+    }
+}
+
+/// Makes one kind of output.
+public protocol Exporter: Sendable {
+    /// As `--format` names it.
+    var name: String { get }
+    /// Fixes the layout and reserves the space, from paths and sizes alone. Nothing is visible yet.
+    ///
+    /// - Throws: `KapsuleError` for a bundle this format cannot hold, before a byte is read.
+    func begin(_ bundle: ModelBundle) throws -> any ExportSession
+}
+
+/// One output being made. Sinks for different lanes may be used at the same time.
+///
+/// A session that is let go without `commit` leaves nothing visible: its files are unnamed temporaries, its uploads
+/// are abandoned.
+public protocol ExportSession: Sendable {
+    /// As the plan and errors name it: `oci → localhost:5000/m:1`.
+    var name: String { get }
+    /// Bytes this output will take on its destination, for the check of free space.
+    var size: Int64 { get }
+    /// Where the bytes of lane `index` of the bundle go; nil when the destination has them already.
+    ///
+    /// Called again for the same lane when an attempt failed with `.unavailable`: the bytes are offered anew.
+    /// Network round trips are allowed: it runs on a thread that may block.
+    func open(lane index: Int) throws -> (any LaneSink)?
+    /// Writes what depends on digests and makes the output visible, whole, in one last act.
+    ///
+    /// Equal bundles and options give equal bytes, unless the format holds a fresh key.
+    ///
+    /// - Parameter files: for each file of the bundle its digest and size, nil where no session read it.
+    func commit(_ files: [Artifact?]) throws -> ExportReceipt
+}
+
+/// One lane of one output. For each of the lane's files, in order: `beginFile`, the bytes, `endFile`; then `finish`.
+public protocol LaneSink: AnyObject, ByteSink {
+    func beginFile(_ index: Int) throws
+    /// - Returns: SHA-256 of the file's bytes, where the sink worked it out on the way; nil where it did not.
+    func endFile(_ index: Int) throws -> Digest?
+    /// All bytes have come.
+    func finish() throws
+    /// Gives up; nothing of the lane stays behind. Called instead of `finish`.
+    func abandon()
+}
+
+/// What an output turned out to be.
+public struct ExportReceipt: Sendable {
+    /// What to pin: a manifest digest, a verity root hash.
+    public let identity: Digest
+    /// What stdout gets: a reference that names the output for ever.
+    public let reference: String
+    /// The parts, in order: layers, configs, images.
+    public let outputs: [(name: String, artifact: Artifact)]
+
+    public init(identity: Digest, reference: String, outputs: [(name: String, artifact: Artifact)]) {
+        self.identity = identity
+        self.reference = reference
+        self.outputs = outputs
+    }
+}

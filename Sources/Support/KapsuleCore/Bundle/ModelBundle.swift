@@ -1,0 +1,101 @@
+/// A model seen from outside: an immutable view whose bytes are still wherever they were.
+public struct ModelBundle: Sendable {
+    public struct File: Sendable {
+        public let path: BundlePath
+        public let role: Role
+        /// Whether the owner may execute it; decides 0755 or 0644 where an output has modes.
+        public let isExecutable: Bool
+        public let source: any ByteSource
+
+        public init(path: BundlePath, role: Role, isExecutable: Bool = false, source: any ByteSource) {
+            self.path = path
+            self.role = role
+            self.isExecutable = isExecutable
+            self.source = source
+        }
+    }
+
+    public enum Role: String, Sendable {
+        case weights, adapter, projector, tokenizer, config, template, license, other
+    }
+
+    /// Files that are moved together, in order, as one stream: all the small ones, or one large one.
+    public struct Lane: Sendable, Hashable {
+        /// Indices into `files`, ascending.
+        public let files: [Int]
+
+        public init(files: [Int]) { self.files = files }
+    }
+
+    /// `NAME@REVISION`, as derived identities (UUIDs, salts) use it.
+    public let identity: String
+    /// What the Modelfile said of the model.
+    public let card: ModelCard
+    /// Where the model came from, as annotations and labels name it.
+    public let origin: Origin
+    /// Ascending by the paths' bytes, so that every exporter sees one order.
+    public let files: [File]
+    /// Every file in exactly one lane; the lane of small files first.
+    public let lanes: [Lane]
+
+    public init(identity: String, card: ModelCard, origin: Origin, files: [File], lanes: [Lane]) {
+        precondition(zip(files, files.dropFirst()).allSatisfy { $0.path < $1.path }, "files ascend by path")
+        precondition(lanes.flatMap(\.files).sorted() == Array(files.indices), "every file is in one lane")
+        self.identity = identity
+        self.card = card
+        self.origin = origin
+        self.files = files
+        self.lanes = lanes
+    }
+
+    /// Sum of the files' sizes, in bytes.
+    public var size: Int64 { files.reduce(0) { $0 + $1.source.size } }
+}
+
+/// Where a model came from. Empty for a local directory: a path of one machine is nobody else's business.
+public struct Origin: Sendable, Hashable {
+    /// As `org.opencontainers.image.source` holds it: a URL.
+    public var url: String?
+    /// As `org.opencontainers.image.revision` holds it: a commit or a digest.
+    public var revision: String?
+
+    public init(url: String? = nil, revision: String? = nil) {
+        self.url = url
+        self.revision = revision
+    }
+}
+
+/// What a Modelfile says of a model, beside its files.
+public struct ModelCard: Sendable, Hashable {
+    public struct Parameter: Sendable, Hashable {
+        public var name: String
+        public var value: String
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public struct Message: Sendable, Hashable {
+        /// `system`, `user` or `assistant`.
+        public var role: String
+        public var text: String
+        public init(role: String, text: String) {
+            self.role = role
+            self.text = text
+        }
+    }
+
+    /// By name; the values of `stop` in the order they were given.
+    public var parameters: [Parameter] = []
+    public var template: String?
+    public var system: String?
+    public var licenses: [String] = []
+    public var messages: [Message] = []
+    public var renderer: String?
+    public var parser: String?
+    /// The oldest Ollama version that can run the model, without a leading `v`.
+    public var requires: String?
+
+    public init() {}
+}

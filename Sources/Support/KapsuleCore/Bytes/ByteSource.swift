@@ -1,0 +1,133 @@
+/// Where bytes come from: a length known before the first byte is read, and any range on request.
+public protocol ByteSource: Sendable {
+    /// Exact length, in bytes.
+    var size: Int64 { get }
+    /// What holds the bytes, so that a sink can clone them instead of reading them.
+    var backing: ByteBacking { get }
+    /// SHA-256 of the whole source, where a manifest, the hub or the store already vouches for it.
+    var digest: Digest? { get }
+    /// Hands `range` to `sink`, in order, in blocks of the source's choosing. Blocks the calling thread.
+    ///
+    /// - Throws: `KapsuleError` with code `.unavailable` when the bytes stop coming, and whatever `sink` throws.
+    func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws
+}
+
+extension ByteSource {
+    public var digest: Digest? { nil }
+
+    /// All of a small source, such as a JSON document.
+    ///
+    /// - Throws: `.unverified` when the source is longer than `limit` bytes; nothing is read then.
+    public func readAll(limit: Int64, what: @autoclosure () -> String) throws -> [UInt8] {
+        guard size <= limit else {
+            throw KapsuleError(
+                .unverified, id: "source.too-large",
+                "\(what()) has \(size) bytes, more than the \(limit) that such a document may have")
+        }
+        var sink = MemorySink()
+        try read(0..<size, into: &sink)
+        return sink.bytes
+    }
+}
+
+public enum ByteBacking: Sendable {
+    /// A region of an open regular file. The descriptor stays open for as long as the source lives.
+    case file(descriptor: Int32, offset: Int64)
+    case memory([UInt8])
+    /// Only zeros: a hole, where the sink can make one.
+    case zeros
+    /// Nothing a sink can reach but through `read`.
+    case stream
+}
+
+/// Bytes held in memory.
+public struct MemorySource: ByteSource {
+    public let bytes: [UInt8]
+    public let digest: Digest?
+
+    public init(_ bytes: [UInt8], digest: Digest? = nil) {
+        self.bytes = bytes
+        self.digest = digest
+    }
+
+    public var size: Int64 { Int64(bytes.count) }
+    public var backing: ByteBacking { .memory(bytes) }
+
+    public func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        try sink.write(bytes.span.extracting(Int(range.lowerBound)..<Int(range.upperBound)))
+    }
+}
+
+/// Nothing but zeros, such as the padding of a tar archive.
+public struct ZeroSource: ByteSource {
+    private static let block = [UInt8](repeating: 0, count: 64 << 10)
+    public let size: Int64
+
+    public init(size: Int64) { self.size = size }
+
+    public var backing: ByteBacking { .zeros }
+
+    public func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        var left = range.upperBound - range.lowerBound
+        while left > 0 {
+            let count = min(left, Int64(Self.block.count))
+            try sink.write(Self.block.span.extracting(first: Int(count)))
+            left -= count
+        }
+    }
+}
+
+/// A part of another source, as a file inside an archive.
+public struct SliceSource: ByteSource {
+    public let base: any ByteSource
+    /// Bytes from the start of `base`.
+    public let range: Range<Int64>
+    public let digest: Digest?
+
+    public init(_ base: any ByteSource, _ range: Range<Int64>, digest: Digest? = nil) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= base.size, "a slice lies within its base")
+        self.base = base
+        self.range = range
+        self.digest = digest
+    }
+
+    public var size: Int64 { range.upperBound - range.lowerBound }
+
+    public var backing: ByteBacking {
+        switch base.backing {
+        case .file(let descriptor, let offset): .file(descriptor: descriptor, offset: offset + range.lowerBound)
+        case .memory(let bytes): .memory(Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
+        case .zeros: .zeros
+        case .stream: .stream
+        }
+    }
+
+    public func read(_ part: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        precondition(part.lowerBound >= 0 && part.upperBound <= size, "a read lies within its source")
+        try base.read(range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound, into: &sink)
+    }
+}
+
+/// Sources one after another: an archive's headers, files and padding.
+public struct ConcatenatedSource: ByteSource {
+    public let parts: [any ByteSource]
+    public let size: Int64
+    public let digest: Digest?
+
+    public init(_ parts: [any ByteSource], digest: Digest? = nil) {
+        self.parts = parts
+        self.size = parts.reduce(0) { $0 + $1.size }
+        self.digest = digest
+    }
+
+    public var backing: ByteBacking { .stream }
+
+    public func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        var start: Int64 = 0
+        for part in parts {
+            let overlap = range.clamped(to: start..<start + part.size)
+            if !overlap.isEmpty { try part.read(overlap.lowerBound - start..<overlap.upperBound - start, into: &sink) }
+            start += part.size
+        }
+    }
+}

@@ -1,0 +1,2 @@
+import ModelfileParser
+import Testing
