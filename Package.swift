@@ -40,12 +40,20 @@ let package = Package(
     ],
     targets: [
         room("ModelfileParser", ["KapsuleCore"]),
+        support("KapsuleIO", ["KapsuleCore", "CLinux"]),
+        support("KapsuleCrypto", ["KapsuleCore", "COpenSSL"]),
         support("KapsuleCore"),
+
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinux", path: "Sources/C/CLinux"),
 
         // Tools of the tests: temporary directories, child processes, seeded randomness, throw-away registries.
         .target(
             name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
         tests(of: "KapsuleCore"),
+        tests(of: "KapsuleIO", ["KapsuleCore"]),
+        tests(of: "KapsuleCrypto", ["KapsuleCore"]),
         tests(of: "ModelfileParser", ["KapsuleCore"]),
     ]
 )

@@ -1,0 +1,101 @@
+internal import CLinux
+internal import Glibc
+internal import KapsuleCore
+
+/// A file that gets its name when it is whole.
+///
+/// It is unnamed (`O_TMPFILE`) until `commit`, so a killed process leaves nothing behind. Where the file system has no
+/// unnamed files, a name beginning with `.kapsule-` stands in, and is removed when the value goes.
+public final class AtomicFile: Sendable {
+    public enum Existing: Sendable {
+        /// A file of that name makes `commit` fail with `.conflict`.
+        case refuse
+        /// A file of that name is replaced in one act.
+        case replace
+        /// A file of that name wins: it is known to have the same content.
+        case keep
+    }
+
+    public let file: OpenFile
+    private let directory: String
+    private let temporaryName: String?
+
+    /// - Parameters:
+    ///   - directory: where the file will be; exists already.
+    ///   - mode: permission bits in the end, whatever the umask.
+    public init(in directory: String, mode: UInt32 = 0o644) throws {
+        self.directory = directory
+        let flags = O_RDWR | O_CLOEXEC
+        let unnamed = unsafe kapsule_open(directory, flags | kapsule_o_tmpfile(), 0o600)
+        if unnamed >= 0 {
+            temporaryName = nil
+            file = OpenFile(descriptor: unnamed, path: "a new file in \(directory)")
+        } else if [EOPNOTSUPP, EISDIR, EINVAL].contains(-unnamed) {
+            let name = Self.freshName()
+            let named = unsafe kapsule_open("\(directory)/\(name)", flags | O_CREAT | O_EXCL, 0o600)
+            temporaryName = name
+            file = OpenFile(descriptor: try checked(named, "make a file in \(directory)"), path: "\(directory)/\(name)")
+        } else {
+            throw KapsuleError.system("make a file in \(directory)", errno: -unnamed)
+        }
+        try file.setMode(mode)
+    }
+
+    deinit {
+        if let temporaryName { _ = unsafe unlink("\(directory)/\(temporaryName)") }
+    }
+
+    /// Names beginning so are leftovers of a killed process, and may be removed when no kapsule runs.
+    public static let temporaryPrefix = ".kapsule-"
+
+    private static func freshName() -> String {
+        temporaryPrefix + String(UInt64.random(in: UInt64.min...UInt64.max), radix: 36)
+    }
+
+    /// Makes the file visible as `path`, which lies on the file system of the directory it was made in.
+    public func commit(as path: String, existing: Existing = .refuse) throws {
+        if existing == .replace, try FileStatus.of(path, followsLinks: false) != nil {
+            return try replace(path)
+        }
+        let result = link(as: path)
+        switch -result {
+        case Int32(0): return
+        case EEXIST where existing == .keep: return
+        case EEXIST where existing == .replace: try replace(path)
+        case EEXIST:
+            throw KapsuleError(
+                .conflict, id: "output.exists", "\(path) exists already", remedy: "use --force to replace it")
+        default: throw KapsuleError.system("create \(path)", errno: -result)
+        }
+    }
+
+    /// A name for a moment, then one rename: whoever opens `path` sees the old file or the new one.
+    private func replace(_ path: String) throws {
+        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let between = "\(parent.isEmpty ? (path.hasPrefix("/") ? "" : ".") : parent)/\(Self.freshName())"
+        try checked(link(as: between), "create \(path)")
+        guard unsafe rename(between, path) == 0 else {
+            let number = errno
+            _ = unsafe unlink(between)
+            throw KapsuleError.system("replace \(path)", errno: number)
+        }
+    }
+
+    /// 0 or -errno.
+    private func link(as path: String) -> Int32 {
+        guard let temporaryName else { return unsafe kapsule_link_descriptor(file.descriptor, AT_FDCWD, path) }
+        return unsafe Glibc.link("\(directory)/\(temporaryName)", path) == 0 ? 0 : -errno
+    }
+
+    /// Writes a small file in one act and waits until it is on the device.
+    public static func write(
+        _ bytes: [UInt8], to path: String, mode: UInt32 = 0o644, existing: Existing = .replace
+    ) throws {
+        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let directory = parent.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : parent
+        let atomic = try AtomicFile(in: directory, mode: mode)
+        try atomic.file.write(bytes.span, at: 0)
+        try atomic.file.synchronize()
+        try atomic.commit(as: path, existing: existing)
+    }
+}

@@ -1,0 +1,57 @@
+public import KapsuleCore
+
+/// A regular file as it was when it was opened.
+///
+/// A file that shrinks, grows or is written to while it is read is an error, not a silent mixture: after the last
+/// byte of every read the file's status is compared with that of the opening.
+public struct FileSource: ByteSource {
+    /// Bytes that one call of a sink gets at most. 256 KiB stays in the second-level cache between reading and hashing.
+    public static let blockSize = 256 << 10
+
+    public let file: OpenFile
+    /// When it was opened.
+    public let status: FileStatus
+    public let digest: Digest?
+
+    public init(_ file: OpenFile, digest: Digest? = nil) throws {
+        self.file = file
+        self.status = try file.status()
+        self.digest = digest
+    }
+
+    public init(path: String, digest: Digest? = nil) throws {
+        try self.init(OpenFile.reading(path), digest: digest)
+    }
+
+    public var size: Int64 { status.size }
+    public var backing: ByteBacking { .file(descriptor: file.descriptor, offset: 0) }
+
+    public func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        var block = [UInt8](repeating: 0, count: min(Self.blockSize, max(1, Int(range.upperBound - range.lowerBound))))
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            try Task.checkNotInterrupted()
+            let wanted = min(block.count, Int(range.upperBound - offset))
+            let count = try file.read(at: offset, into: &block, limit: wanted)
+            guard count > 0 else { throw changed("it ends at byte \(offset) and had \(size) bytes") }
+            try sink.write(block.span.extracting(first: count))
+            offset += Int64(count)
+        }
+        guard try file.status().isSameContent(as: status) else { throw changed("it was written to") }
+    }
+
+    private func changed(_ how: String) -> KapsuleError {
+        KapsuleError(
+            .unavailable, id: "source.changed", "\(file.path) changed while it was read: \(how)",
+            remedy: "wait until nothing writes to it, then run the command again")
+    }
+}
+
+extension Task where Success == Never, Failure == Never {
+    /// Called once a block by everything that moves bytes.
+    ///
+    /// - Throws: `.interrupted` when the task was cancelled, as by Ctrl-C.
+    public static func checkNotInterrupted() throws {
+        if isCancelled { throw KapsuleError(.interrupted, id: "interrupted", "interrupted") }
+    }
+}

@@ -1,0 +1,87 @@
+internal import CLinux
+internal import Glibc
+internal import KapsuleCore
+
+/// An open descriptor, closed when the last reference goes. Offsets are explicit, so threads can share it.
+public final class OpenFile: Sendable {
+    public let descriptor: Int32
+    /// For messages; the file may have another name by now, or none.
+    public let path: String
+
+    /// Takes over `descriptor`.
+    init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close(descriptor) }
+
+    /// Opens a regular file for reading. Refuses directories, devices, sockets and pipes by name, without blocking.
+    ///
+    /// - Parameter followsLinks: whether the last part of the path may be a symbolic link.
+    public static func reading(_ path: String, followsLinks: Bool = true) throws -> OpenFile {
+        // O_NONBLOCK: opening a pipe nobody writes to must not hang; it does nothing to a regular file.
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (followsLinks ? 0 : O_NOFOLLOW)
+        let descriptor = try checked(unsafe kapsule_open(path, flags, 0), "open \(path)")
+        let file = OpenFile(descriptor: descriptor, path: path)
+        guard try file.status().kind == .regular else {
+            throw KapsuleError(
+                .usage, id: "io.not-a-file", "cannot read \(path): it is not a regular file",
+                remedy: "name a file; directories, devices, sockets and pipes cannot be read as one")
+        }
+        return file
+    }
+
+    /// Opens a directory, to hold on to it while paths below it are used.
+    public static func directory(_ path: String) throws -> OpenFile {
+        let descriptor = try checked(
+            unsafe kapsule_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), "open directory \(path)")
+        return OpenFile(descriptor: descriptor, path: path)
+    }
+
+    public func status() throws -> FileStatus { try FileStatus.of(descriptor: descriptor, named: path) }
+
+    /// Reads up to `limit` bytes at `offset` to the front of `block`. Returns how many; 0 at the end of the file.
+    public func read(at offset: Int64, into block: inout [UInt8], limit: Int) throws -> Int {
+        precondition(limit <= block.count, "a block holds what is read into it")
+        let descriptor = descriptor
+        while true {
+            let count = unsafe block.withUnsafeMutableBufferPointer {
+                unsafe pread(descriptor, $0.baseAddress, limit, off_t(offset))
+            }
+            if count >= 0 { return count }
+            if errno != EINTR { throw KapsuleError.system("read \(path)", errno: errno) }
+        }
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    public func write(_ bytes: Span<UInt8>, at offset: Int64) throws {
+        var done = 0
+        while done < bytes.count {
+            let count = unsafe bytes.extracting(droppingFirst: done).withUnsafeBufferPointer {
+                unsafe pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset) + done)
+            }
+            if count >= 0 {
+                done += count
+            } else if errno != EINTR {
+                throw KapsuleError.system("write \(path)", errno: errno)
+            }
+        }
+    }
+
+    /// Waits until the bytes are on the device.
+    public func synchronize() throws {
+        guard fdatasync(descriptor) == 0 else { throw KapsuleError.system("flush \(path)", errno: errno) }
+    }
+
+    public func truncate(to size: Int64) throws {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw KapsuleError.system("resize \(path)", errno: errno) }
+    }
+
+    public func setMode(_ mode: UInt32) throws {
+        guard fchmod(descriptor, mode) == 0 else { throw KapsuleError.system("set the mode of \(path)", errno: errno) }
+    }
+
+    /// Tells the kernel that reading will go from front to back.
+    public func adviseSequential() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL) }
+}
