@@ -40,6 +40,7 @@ let package = Package(
     ],
     targets: [
         room("ModelfileParser", ["KapsuleCore"]),
+        support("OCI", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("KapsuleIO", ["KapsuleCore", "CLinux"]),
         support("KapsuleCrypto", ["KapsuleCore", "COpenSSL"]),
         support("KapsuleCore"),
@@ -52,6 +53,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
         tests(of: "KapsuleCore"),
+        tests(of: "OCI", ["KapsuleCore"]),
         tests(of: "KapsuleIO", ["KapsuleCore"]),
         tests(of: "KapsuleCrypto", ["KapsuleCore"]),
         tests(of: "ModelfileParser", ["KapsuleCore"]),
