@@ -40,6 +40,7 @@ let package = Package(
     ],
     targets: [
         room("ModelfileParser", ["KapsuleCore"]),
+        room("Builder", ["ModelfileParser", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("OCI", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("KapsuleIO", ["KapsuleCore", "CLinux"]),
         support("KapsuleCrypto", ["KapsuleCore", "COpenSSL"]),
@@ -53,6 +54,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
         tests(of: "KapsuleCore"),
+        tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "OCI", ["KapsuleCore"]),
         tests(of: "KapsuleIO", ["KapsuleCore"]),
         tests(of: "KapsuleCrypto", ["KapsuleCore"]),

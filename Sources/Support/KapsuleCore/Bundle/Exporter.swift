@@ -26,8 +26,12 @@ public protocol Exporter: Sendable {
 public protocol ExportSession: Sendable {
     /// As the plan and errors name it: `oci → localhost:5000/m:1`.
     var name: String { get }
-    /// Bytes this output will take on its destination, for the check of free space.
+    /// Bytes this output will still take at its destination, for the check of free space.
     var size: Int64 { get }
+    /// A directory on the file system that will hold the output; nil where it is not ours to check.
+    var directory: String? { get }
+    /// What is known, without asking the network, of lane `index`.
+    func foresee(lane index: Int) -> Foresight
     /// Where the bytes of lane `index` of the bundle go; nil when the destination has them already.
     ///
     /// Called again for the same lane when an attempt failed with `.unavailable`: the bytes are offered anew.
@@ -41,10 +45,22 @@ public protocol ExportSession: Sendable {
     func commit(_ files: [Artifact?]) throws -> ExportReceipt
 }
 
+/// What a plan can say of a lane before anything runs.
+public enum Foresight: Sendable, Hashable {
+    /// The bytes will be read.
+    case reads
+    /// The result is known from an earlier run; the destination is asked for it first.
+    case known(Artifact)
+    /// The destination has it already.
+    case present(Artifact)
+}
+
 /// One lane of one output. For each of the lane's files, in order: `beginFile`, the bytes, `endFile`; then `finish`.
 public protocol LaneSink: AnyObject, ByteSink {
+    /// Whether `endFile` gives the digest of the file, worked out on the way with its own hashing.
+    var digestsFiles: Bool { get }
     func beginFile(_ index: Int) throws
-    /// - Returns: SHA-256 of the file's bytes, where the sink worked it out on the way; nil where it did not.
+    /// - Returns: SHA-256 of the file's bytes where `digestsFiles`, else nil.
     func endFile(_ index: Int) throws -> Digest?
     /// All bytes have come.
     func finish() throws

@@ -31,6 +31,8 @@ public struct ModelBundle: Sendable {
     public let identity: String
     /// What the Modelfile said of the model.
     public let card: ModelCard
+    /// The card as canonical Modelfile text, in UTF-8: what travels with the model.
+    public let modelfile: [UInt8]
     /// Where the model came from, as annotations and labels name it.
     public let origin: Origin
     /// Ascending by the paths' bytes, so that every exporter sees one order.
@@ -38,11 +40,12 @@ public struct ModelBundle: Sendable {
     /// Every file in exactly one lane; the lane of small files first.
     public let lanes: [Lane]
 
-    public init(identity: String, card: ModelCard, origin: Origin, files: [File], lanes: [Lane]) {
+    public init(identity: String, card: ModelCard, modelfile: [UInt8], origin: Origin, files: [File], lanes: [Lane]) {
         precondition(zip(files, files.dropFirst()).allSatisfy { $0.path < $1.path }, "files ascend by path")
         precondition(lanes.flatMap(\.files).sorted() == Array(files.indices), "every file is in one lane")
         self.identity = identity
         self.card = card
+        self.modelfile = modelfile
         self.origin = origin
         self.files = files
         self.lanes = lanes
@@ -58,10 +61,16 @@ public struct Origin: Sendable, Hashable {
     public var url: String?
     /// As `org.opencontainers.image.revision` holds it: a commit or a digest.
     public var revision: String?
+    /// As `org.opencontainers.image.title` holds it: `Qwen/Qwen3-0.6B`.
+    public var title: String?
+    /// As `org.opencontainers.image.licenses` holds it: an SPDX expression.
+    public var licenses: String?
 
-    public init(url: String? = nil, revision: String? = nil) {
+    public init(url: String? = nil, revision: String? = nil, title: String? = nil, licenses: String? = nil) {
         self.url = url
         self.revision = revision
+        self.title = title
+        self.licenses = licenses
     }
 }
 

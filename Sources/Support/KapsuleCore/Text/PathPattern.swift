@@ -135,8 +135,13 @@ public struct PathFilter: Sendable, Hashable {
     public mutating func append(_ more: some Sequence<PathPattern>) { patterns.append(contentsOf: more) }
 
     /// Whether the list leaves `path` out: the last pattern that matches it is not a `!` one.
-    public func excludes(_ path: BundlePath) -> Bool {
-        patterns.last { $0.matches(path) }.map { !$0.isNegated } ?? false
+    public func excludes(_ path: BundlePath, isDirectory: Bool = false) -> Bool {
+        patterns.last { $0.matches(path.text, isDirectory: isDirectory) }.map { !$0.isNegated } ?? false
+    }
+
+    /// Whether everything below the directory `path` is left out, so that nobody need look.
+    public func excludesAll(in path: BundlePath) -> Bool {
+        !patterns.contains(where: \.isNegated) && excludes(path, isDirectory: true)
     }
 
     /// The lines of an ignore file: comments and blank lines dropped, unescaped trailing blanks cut.

@@ -1,0 +1,111 @@
+internal import KapsuleCore
+internal import KapsuleIO
+
+/// Reads one lane for all outputs that want it, again for those that failed in a way that may pass.
+struct LaneTransfer {
+    /// Attempts that in a row moved nothing further before an output is given up.
+    static let attempts = 4
+
+    let bundle: ModelBundle
+    let lane: Int
+    let sessions: [any ExportSession]
+    let progress: any ProgressReporter
+
+    struct Result {
+        /// By the index of the file in the bundle.
+        var files: [Int: Artifact] = [:]
+        /// Outputs that are given up, with the reason.
+        var failures: [(output: Int, error: KapsuleError)] = []
+        /// Whether any byte was read.
+        var wasRead = false
+    }
+
+    /// - Parameter outputs: indices into `sessions` of those that have not failed before.
+    /// - Throws: what the source of the bytes throws; a failing output is in the result instead.
+    func run(for outputs: [Int]) throws -> Result {
+        var result = Result()
+        var waiting = outputs
+        let activity = Activity(TransferStep.subject(of: files.map { bundle.files[$0].path }), total: size)
+        progress.began(activity)
+        do {
+            for attempt in 1...Self.attempts where !waiting.isEmpty {
+                activity.restart(at: 0)
+                let failures = try attemptOnce(for: waiting, activity: activity, result: &result)
+                let isLast = attempt == Self.attempts
+                waiting = failures.filter { $0.error.code == .unavailable && !isLast }.map(\.output)
+                result.failures += failures.filter { !waiting.contains($0.output) }
+            }
+            progress.ended(activity, outcome(result))
+        } catch {
+            progress.ended(activity, .failed(KapsuleError(wrapping: error)))
+            throw error
+        }
+        return result
+    }
+
+    private var files: [Int] { bundle.lanes[lane].files }
+    private var size: Int64 { files.reduce(0) { $0 + bundle.files[$1].source.size } }
+
+    private func outcome(_ result: Result) -> ActivityOutcome {
+        if let failure = result.failures.first { return .failed(failure.error) }
+        return result.wasRead ? .succeeded : .skipped
+    }
+
+    private func attemptOnce(
+        for outputs: [Int], activity: Activity, result: inout Result
+    ) throws -> [(output: Int, error: KapsuleError)] {
+        var failures: [(output: Int, error: KapsuleError)] = []
+        var sinks: [(output: Int, sink: any LaneSink)] = []
+        for output in outputs {
+            do {
+                if let sink = try sessions[output].open(lane: lane) { sinks.append((output, sink)) }
+            } catch {
+                failures.append((output, KapsuleError(wrapping: error)))
+            }
+        }
+        guard !sinks.isEmpty else { return failures }
+        result.wasRead = true
+        let fanOut = FanOutSink(sinks, activity: activity)
+        do {
+            try read(into: fanOut, result: &result)
+        } catch is SinksFailed {
+            // Each one's own error is in `failures`.
+        } catch {
+            fanOut.abandon()
+            throw error
+        }
+        return failures + fanOut.failures.map { ($0.output, KapsuleError(wrapping: $0.error)) }
+    }
+
+    private func read(into fanOut: FanOutSink, result: inout Result) throws {
+        var sink = fanOut
+        for index in files {
+            let source = bundle.files[index].source
+            try sink.beginFile(index)
+            try source.read(0..<source.size, into: &sink)
+            guard let digest = try sink.endFile(index) else { continue }
+            if let promised = source.digest, promised != digest { throw mismatch(index, promised, digest) }
+            result.files[index] = Artifact(digest: digest, size: source.size)
+        }
+        try sink.finish()
+    }
+
+    private func mismatch(_ index: Int, _ promised: Digest, _ got: Digest) -> KapsuleError {
+        KapsuleError(
+            .unverified, id: "content.mismatch",
+            "\(bundle.files[index].path) is not what its source promised: expected \(promised), got \(got)",
+            remedy: "run the build again with --no-cache; if it happens again, the source itself is damaged")
+    }
+}
+
+extension KapsuleError {
+    /// Any error as one that can be reported; an unforeseen one is a defect.
+    init(wrapping error: any Error) {
+        switch error {
+        case let error as KapsuleError: self = error
+        case is CancellationError: self.init(.interrupted, id: "interrupted", "interrupted")
+        case let error as SinksFailed: self.init(wrapping: error.first)
+        default: self.init(.defect, id: "unexpected", "\(error)", cause: error)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+internal import KapsuleCore
+internal import KapsuleIO
+
+/// The files below a directory, links followed as long as they stay inside.
+struct DirectoryWalk {
+    struct Entry {
+        /// Relative to the root of the walk.
+        let path: BundlePath
+        /// Where the bytes are, every link resolved.
+        let realPath: String
+        let status: FileStatus
+    }
+
+    /// Absolute, every link resolved. Nothing outside is read.
+    let root: String
+    let rules: ContextRules
+
+    /// - Throws: for links that leave the root or lead nowhere, devices, sockets, pipes, unreadable files and names
+    ///   that no image can hold; each by name.
+    func entries() throws -> [Entry] {
+        var entries: [Entry] = []
+        try visit(root, as: "", above: [root], into: &entries)
+        return entries.sorted { $0.path < $1.path }
+    }
+
+    private func visit(_ directory: String, as prefix: String, above: [String], into entries: inout [Entry]) throws {
+        for name in try Directories.names(in: directory) {
+            let path = try bundlePath(prefix + name, in: directory)
+            guard rules.admits(path) || rules.admitsDirectory(path) else { continue }
+            let found: (path: String, status: FileStatus)
+            do {
+                found = try resolve("\(directory)/\(name)", as: path)
+            } catch  where !rules.admits(path) {
+                continue  // A bad link that nobody wants.
+            }
+            switch found.status.kind {
+            case .directory:
+                guard rules.admitsDirectory(path) else { continue }
+                guard !above.contains(found.path) else {
+                    throw KapsuleError(
+                        .usage, id: "source.link-loop", "\(directory)/\(name) is a link to a directory above it",
+                        remedy: "remove the link, or leave it out with EXCLUDE \(path)")
+                }
+                try visit(found.path, as: "\(path)/", above: above + [found.path], into: &entries)
+            case _ where !rules.admits(path): continue
+            case .regular:
+                entries.append(Entry(path: path, realPath: found.path, status: found.status))
+            case .symbolicLink, .other:
+                throw KapsuleError(
+                    .usage, id: "source.not-a-file",
+                    "\(directory)/\(name) is a device, a socket or a pipe, and no part of a model",
+                    remedy: "remove it, or leave it out with EXCLUDE \(path)")
+            }
+        }
+    }
+
+    private func bundlePath(_ text: String, in directory: String) throws -> BundlePath {
+        do {
+            return try BundlePath(validating: text)
+        } catch {
+            throw KapsuleError(
+                .usage, id: "source.path", "the path '\(text)' \(error.reason)", remedy: "rename the file")
+        }
+    }
+
+    /// Follows a link, if it is one.
+    private func resolve(_ path: String, as name: BundlePath) throws -> (path: String, status: FileStatus) {
+        guard let status = try FileStatus.of(path, followsLinks: false) else {
+            throw KapsuleError(.unavailable, id: "source.changed", "\(path) went away while the build was resolved")
+        }
+        guard status.kind == .symbolicLink else { return (path, status) }
+        let target = try Directories.linkTarget(path)
+        guard let real = Directories.realPath(path), let status = try FileStatus.of(real, followsLinks: false) else {
+            throw KapsuleError(
+                .usage, id: "source.dangling-link", "\(path) is a link to \(target), which does not exist",
+                remedy: "remove the link, or leave it out with EXCLUDE \(name)")
+        }
+        guard real == root || real.hasPrefix(root == "/" ? "/" : "\(root)/") else {
+            throw KapsuleError(
+                .usage, id: "source.link-leaves",
+                "\(path) is a link to \(target), which is outside of \(root)",
+                remedy: "copy the file into the directory, or leave it out with EXCLUDE \(name)")
+        }
+        return (real, status)
+    }
+}
