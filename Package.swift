@@ -41,6 +41,7 @@ let package = Package(
     targets: [
         room("ModelfileParser", ["KapsuleCore"]),
         room("Builder", ["ModelfileParser", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
         support("OCI", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("KapsuleIO", ["KapsuleCore", "CLinux"]),
         support("KapsuleCrypto", ["KapsuleCore", "COpenSSL"]),
@@ -48,6 +49,7 @@ let package = Package(
 
         .systemLibrary(
             name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
 
         // Tools of the tests: temporary directories, child processes, seeded randomness, throw-away registries.
@@ -55,7 +57,8 @@ let package = Package(
             name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
         tests(of: "KapsuleCore"),
         tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
-        tests(of: "OCI", ["KapsuleCore"]),
+        tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
+        tests(of: "OCI", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "KapsuleIO", ["KapsuleCore"]),
         tests(of: "KapsuleCrypto", ["KapsuleCore"]),
         tests(of: "ModelfileParser", ["KapsuleCore"]),

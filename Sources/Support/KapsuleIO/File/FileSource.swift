@@ -12,11 +12,15 @@ public struct FileSource: ByteSource {
     /// When it was opened.
     public let status: FileStatus
     public let digest: Digest?
+    private let keepsItsName: Bool
 
-    public init(_ file: OpenFile, digest: Digest? = nil) throws {
+    /// - Parameter keepsItsName: false where others may give the file further names or take them away, as happens to
+    ///   blobs: that moves the time of its last change, which then says nothing of its content.
+    public init(_ file: OpenFile, digest: Digest? = nil, keepsItsName: Bool = true) throws {
         self.file = file
         self.status = try file.status()
         self.digest = digest
+        self.keepsItsName = keepsItsName
     }
 
     public init(path: String, digest: Digest? = nil) throws {
@@ -37,7 +41,19 @@ public struct FileSource: ByteSource {
             try sink.write(block.span.extracting(first: count))
             offset += Int64(count)
         }
-        guard try file.status().isSameContent(as: status) else { throw changed("it was written to") }
+        try checkUnchanged()
+    }
+
+    /// Whether the file is still as it was when it was opened. `read` asks this itself; whoever lets the kernel copy
+    /// asks it afterwards.
+    ///
+    /// - Throws: `.unavailable` when it is not.
+    public func checkUnchanged() throws {
+        let now = try file.status()
+        let isSame =
+            keepsItsName
+            ? now.isSameContent(as: status) : now.size == status.size && now.modified == status.modified
+        guard isSame else { throw changed("it was written to") }
     }
 
     private func changed(_ how: String) -> KapsuleError {

@@ -82,6 +82,28 @@ public final class OpenFile: Sendable {
         guard fchmod(descriptor, mode) == 0 else { throw KapsuleError.system("set the mode of \(path)", errno: errno) }
     }
 
+    /// Takes room for the first `size` bytes, so that a full disk says so before they are written. The size of the file
+    /// stays. Does nothing where the file system cannot.
+    ///
+    /// - Throws: `.noSpace`.
+    public func reserve(_ size: Int64) throws {
+        guard size > 0 else { return }
+        switch -kapsule_allocate(descriptor, 0, 0, size) {
+        case 0, EOPNOTSUPP, ENOSYS, EINVAL, EPERM: return
+        case let number: throw KapsuleError.system("take room for \(size) bytes for \(path)", errno: number)
+        }
+    }
+
+    /// Becomes, from its first byte, the same storage as `size` bytes of `other`. Says whether the file system could.
+    public func clone(_ other: OpenFile, size: Int64) throws -> Bool {
+        switch -kapsule_clone_range(other.descriptor, 0, UInt64(size), descriptor, 0) {
+        case 0: return true
+        case let number where [ENOSPC, EDQUOT, EIO].contains(number):
+            throw KapsuleError.system("clone \(other.path)", errno: number)
+        default: return false
+        }
+    }
+
     /// Tells the kernel that reading will go from front to back.
     public func adviseSequential() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL) }
 }

@@ -1,0 +1,89 @@
+public import KapsuleCore
+internal import KapsuleCrypto
+internal import KapsuleIO
+
+/// A blob on its way into a layout: unnamed, hashed as it is written, and gone when it is let go uncommitted.
+///
+/// Used by one thread at a time.
+public final class BlobWriter: ByteSink {
+    private let layout: ImageLayout
+    private let atomic: AtomicFile
+    private var sink: FileSink
+    private var hasher = HashingSink()
+    private var reserved: Int64 = 0
+
+    init(_ layout: ImageLayout) throws {
+        self.layout = layout
+        atomic = try AtomicFile(in: layout.blobDirectory, mode: ImageLayout.blobMode)
+        sink = FileSink(atomic.file)
+    }
+
+    /// Bytes so far.
+    public var count: Int64 { sink.offset }
+
+    /// Takes room for `size` bytes on the device, so that a disk that is too full says so now.
+    ///
+    /// - Throws: `.noSpace`.
+    public func reserve(_ size: Int64) throws {
+        try atomic.file.reserve(size)
+        reserved = max(reserved, size)
+    }
+
+    public func write(_ bytes: Span<UInt8>) throws {
+        hasher.write(bytes)
+        try sink.write(bytes)
+    }
+
+    public func append(_ source: some ByteSource) throws {
+        // Every byte has to pass here to be hashed, so there is nothing to clone.
+        var writer = self
+        try source.read(0..<source.size, into: &writer)
+    }
+
+    /// Gives the blob its name.
+    ///
+    /// A blob of that name and size that is there already stays as it is.
+    ///
+    /// - Throws: `.unverified` when `expected` is given and is not what was written.
+    @discardableResult
+    public func commit(expecting expected: Artifact? = nil) throws -> Artifact {
+        let made = Artifact(digest: hasher.finalize(), size: sink.offset)
+        if let expected, made != expected {
+            throw KapsuleError(
+                .unverified, id: "content.mismatch",
+                "a blob for \(layout.path) is not what was promised: expected \(expected.digest) of "
+                    + "\(expected.size) bytes, got \(made.digest) of \(made.size) bytes",
+                remedy: "fetch or build it again; if it happens again, the source itself is damaged")
+        }
+        try publish(made)
+        return made
+    }
+
+    private func publish(_ blob: Artifact) throws {
+        if reserved > sink.offset { try atomic.file.truncate(to: sink.offset) }
+        if layout.flush == .device { try atomic.file.synchronize() }
+        // A file of another size under this name is damage, such as a power failure left: this one replaces it.
+        let path = layout.path(of: blob.digest)
+        let isDamaged = try FileStatus.of(path, followsLinks: true).map { $0.size != blob.size } ?? false
+        try atomic.commit(as: path, existing: isDamaged ? .replace : .keep)
+    }
+
+    // What follows is for taking over a blob whose digest is known before.
+
+    /// Takes the place of all of `source` by sharing its storage; says whether the file system could.
+    ///
+    /// What is hashed is read from the clone: the source may change in between, the clone does not.
+    func clone(_ source: FileSource, hashing: Bool) throws -> Bool {
+        guard try atomic.file.clone(source.file, size: source.size) else { return false }
+        if hashing { try FileSource(atomic.file).read(0..<source.size, into: &hasher) }
+        sink = FileSink(atomic.file, at: source.size)
+        return true
+    }
+
+    func copyUnhashed(_ source: FileSource) throws { try sink.append(source) }
+
+    /// Gives the blob the name it is known to deserve, or that its hash must confirm.
+    func commit(as blob: Artifact, hashed: Bool) throws {
+        if hashed { try commit(expecting: blob) } else { try publish(blob) }
+    }
+}

@@ -1,0 +1,110 @@
+public import KapsuleCore
+internal import KapsuleCrypto
+public import KapsuleIO
+
+extension ImageLayout {
+    /// Where a blob is, or would be.
+    public func path(of digest: Digest) -> String { "\(blobDirectory)/\(digest.hex)" }
+
+    /// Whether the blob is here in its full size. Its content was hashed when it came, and is not read.
+    public func contains(_ blob: Artifact) throws -> Bool {
+        guard let status = try FileStatus.of(path(of: blob.digest), followsLinks: true) else { return false }
+        return status.kind == .regular && status.size == blob.size
+    }
+
+    /// The blob of that name; nil when there is none.
+    public func blob(_ digest: Digest) throws -> FileSource? {
+        guard try FileStatus.of(path(of: digest), followsLinks: true) != nil else { return nil }
+        return try FileSource(OpenFile.reading(path(of: digest)), digest: digest, keepsItsName: false)
+    }
+
+    /// The blob that a descriptor speaks of.
+    ///
+    /// - Throws: `.unverified` when it is missing or has another size.
+    public func blob(_ artifact: Artifact) throws -> FileSource {
+        guard let source = try blob(artifact.digest) else {
+            throw KapsuleError(
+                .unverified, id: "layout.blob-missing", "\(path) has no blob \(artifact.digest)",
+                remedy: "the layout is incomplete: make it again, or copy the image into it again")
+        }
+        guard source.size == artifact.size else {
+            throw KapsuleError(
+                .unverified, id: "layout.blob-size",
+                "blob \(artifact.digest) in \(path) has \(source.size) bytes, and should have \(artifact.size)",
+                remedy: "the blob is damaged: remove \(path(of: artifact.digest)) and make or copy the image again")
+        }
+        return source
+    }
+
+    /// A blob to be written. It has no name until it is committed.
+    public func writer() throws -> BlobWriter {
+        // A layout may have been written by a tool that makes the directory with the first blob.
+        try Directories.make(blobDirectory)
+        return try BlobWriter(self)
+    }
+
+    /// Stores all of `source`, hashed on the way, and checked against what it claims to be.
+    public func put(_ source: some ByteSource) throws -> Artifact {
+        let writer = try writer()
+        try writer.reserve(source.size)
+        try writer.append(source)
+        return try writer.commit(expecting: source.digest.map { Artifact(digest: $0, size: source.size) })
+    }
+
+    public func put(_ bytes: [UInt8]) throws -> Artifact { try put(MemorySource(bytes)) }
+
+    public func put<Content>(_ document: Document<Content>) throws -> Artifact {
+        try put(MemorySource(document.bytes, digest: document.digest))
+    }
+}
+
+extension ImageLayout {
+    /// How a blob came from another layout.
+    public enum Adoption: Sendable, Equatable {
+        /// It was here already.
+        case present
+        /// Shares the other's storage; both go on independently.
+        case cloned
+        /// Is the other's file, under a second name.
+        case linked
+        case copied
+    }
+
+    /// Takes a blob over from another layout: cloned, else linked, else copied.
+    ///
+    /// A hard link is made only to a file that is ours and that nobody may write to: in-place writing by its other
+    /// owner would change what is here.
+    ///
+    /// - Parameter trusting: whether the other's content is known to be what its name says, as in the local store.
+    ///   When false every byte is hashed; a blob that was cloned is hashed from the clone.
+    /// - Throws: `.unverified` when the blob is missing there, or is not what its name says.
+    public func adopt(_ blob: Artifact, from other: ImageLayout, trusting: Bool) throws -> Adoption {
+        if try contains(blob) { return .present }
+        let source = try other.blob(blob)
+        let writer = try writer()
+        if source.size > 0, try writer.clone(source, hashing: !trusting) {
+            try writer.commit(as: blob, hashed: !trusting)
+            return .cloned
+        }
+        if trusting, try link(source, as: blob) { return .linked }
+        if trusting {
+            try writer.copyUnhashed(source)
+            try writer.commit(as: blob, hashed: false)
+        } else {
+            try writer.reserve(source.size)
+            try writer.append(source)
+            try writer.commit(as: blob, hashed: true)
+        }
+        return .copied
+    }
+
+    private func link(_ source: FileSource, as blob: Artifact) throws -> Bool {
+        let status = source.status
+        guard status.owner == Ownership.effectiveUser, status.mode & 0o777 == Self.blobMode else { return false }
+        do {
+            return try Directories.hardLink(source.file.path, to: path(of: blob.digest))
+        } catch let error as KapsuleError where error.id == "output.exists" {
+            return try contains(blob)
+        }
+    }
+}
