@@ -44,13 +44,14 @@ let package = Package(
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
         support("OCI", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("KapsuleIO", ["KapsuleCore", "CLinux"]),
-        support("KapsuleCrypto", ["KapsuleCore", "COpenSSL"]),
+        support("KapsuleCrypto", ["KapsuleCore", "COpenSSL", "CSHA256"]),
         support("KapsuleCore"),
 
         .systemLibrary(
             name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
+        .target(name: "CSHA256", path: "Sources/C/CSHA256", exclude: ["README.md"]),
 
         // Tools of the tests: temporary directories, child processes, seeded randomness, throw-away registries.
         .target(
