@@ -10,7 +10,8 @@ private let names = [
     "a", "models/config.json", String(repeating: "n", count: 99), String(repeating: "n", count: 100),
     String(repeating: "n", count: 101), "models/ü", "models/模型/權重.safetensors",
     "😀" + String(repeating: "x", count: 99),
-    String(repeating: "é", count: 100), String(repeating: "d/", count: 60) + "f", String(repeating: "long/", count: 600),
+    String(repeating: "é", count: 100), String(repeating: "d/", count: 60) + "f",
+    String(repeating: "long/", count: 600),
     "with blank and 'quote\"", "e\u{301}", String(repeating: "p", count: 988), String(repeating: "p", count: 990),
     String(repeating: "p", count: 991), "new\nline",
 ]
