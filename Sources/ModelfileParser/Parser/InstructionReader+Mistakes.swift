@@ -38,6 +38,7 @@ extension InstructionReader {
 
     private mutating func reportStray(_ invisible: Unicode.Scalar, before offset: Int) {
         let start = UTF8Text.boundary(source.utf8, at: offset - 1)
+        mayHideFrom = true
         report(
             .error(
                 "stray-character",
