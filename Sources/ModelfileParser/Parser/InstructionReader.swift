@@ -24,7 +24,7 @@ struct InstructionReader {
     /// Whether a FROM may be in what could not be read, so that to miss it would be an echo.
     var mayHideFrom = false
     /// The last line that was not understood; the one below it is likely to be more of the same.
-    var lastUnknownLine = 0
+    var lastUnknownLine = -1
     private var isStopped = false
 
     init(source: SourceText) { self.source = source }
@@ -156,6 +156,7 @@ struct InstructionReader {
 
     /// A bare value is a list of words; a quoted one is one word, blanks included.
     private func words(of value: ScannedValue) -> [Instruction.Word] {
+        guard !value.text.isEmpty else { return [] }
         guard value.quoting == .bare else {
             return [Instruction.Word(text: value.text, span: source.span(value.range))]
         }

@@ -7,15 +7,20 @@ enum ValueForm {
     ///
     /// - Complexity: linear; the scanner itself is asked.
     static func text(of value: String, preferring preferred: Quoting? = nil) -> String? {
-        let isLong = value.utf8.contains(where: CharacterClass.isNewline)
-        let isPlain = !isLong && !value.isEmpty
-        let order: [Quoting] = isPlain ? [.bare, .double, .triple] : isLong ? [.triple, .double] : [.double]
-        let forms = (preferred.map { [$0] } ?? []) + order
+        let forms = (preferred.map { [$0] } ?? []) + order(for: value)
         for form in forms {
             let text = form.mark + value + form.mark
             if isRead(text, as: value, form) { return text }
         }
         return nil
+    }
+
+    /// Quotes around quotes are three, as Ollama prints them.
+    private static func order(for value: String) -> [Quoting] {
+        if value.isEmpty { return [.double] }
+        if value.utf8.contains(where: CharacterClass.isNewline) { return [.triple, .double] }
+        let hasQuotes = value.utf8.contains(UInt8(ascii: "\""))
+        return hasQuotes ? [.bare, .triple, .double] : [.bare, .double, .triple]
     }
 
     private static func isRead(_ text: String, as value: String, _ form: Quoting) -> Bool {
