@@ -7,6 +7,7 @@ extension InstructionReader {
         let next = byte(at: offset)
         let isAtEnd = next.map(CharacterClass.isNewline) ?? true
         if let keyword = word.keyword {
+            if keyword == .from { mayHideFrom = true }
             if isAtEnd { return report(missingValue(keyword, word.range)) }
             if let next, ":=\"".utf8.contains(next) { return reportMissingBlank(keyword, next) }
         }
@@ -26,7 +27,6 @@ extension InstructionReader {
     }
 
     private mutating func reportMissingBlank(_ keyword: InstructionWord, _ mark: UInt8) {
-        if keyword == .from { mayHideFrom = true }
         let shown = String(Character(Unicode.Scalar(mark)))
         report(
             .error(
