@@ -23,6 +23,9 @@ func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: house)
 }
 
+/// What `--debug` prints goes through this.
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
 /// The tests of `target`, which may also use what the target itself is built on.
 func tests(of target: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .testTarget(
@@ -42,7 +45,8 @@ let package = Package(
         room("ModelfileParser", ["KapsuleCore"]),
         room("Builder", ["ModelfileParser", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
-        support("OCI", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        support("OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
+        support("HTTP", ["KapsuleCore", "CCurl", logging]),
         support("KapsuleIO", ["KapsuleCore", "CLinux"]),
         support("KapsuleCrypto", ["KapsuleCore", "COpenSSL", "CSHA256"]),
         support("KapsuleCore"),
@@ -50,6 +54,9 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CCurl", path: "Sources/C/CCurl", pkgConfig: "libcurl",
+            providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
         .target(name: "CSHA256", path: "Sources/C/CSHA256", exclude: ["README.md"]),
 
@@ -59,7 +66,8 @@ let package = Package(
         tests(of: "KapsuleCore"),
         tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
-        tests(of: "OCI", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        tests(of: "HTTP", ["KapsuleCore", logging]),
+        tests(of: "OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         tests(of: "KapsuleIO", ["KapsuleCore"]),
         tests(of: "KapsuleCrypto", ["KapsuleCore"]),
         tests(of: "ModelfileParser", ["KapsuleCore"]),

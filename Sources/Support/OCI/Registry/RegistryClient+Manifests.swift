@@ -1,0 +1,151 @@
+internal import FoundationEssentials
+internal import HTTP
+public import KapsuleCore
+internal import KapsuleCrypto
+
+/// By what a manifest is asked for.
+public enum ManifestName: Sendable, Hashable, CustomStringConvertible {
+    case tag(String)
+    case digest(Digest)
+
+    public var description: String {
+        switch self {
+        case .tag(let tag): tag
+        case .digest(let digest): digest.description
+        }
+    }
+}
+
+extension Reference {
+    /// A digest beats a tag; without either it is `latest`.
+    public var manifestName: ManifestName { digest.map(ManifestName.digest) ?? .tag(tag ?? "latest") }
+}
+
+/// A manifest or an index, of OCI's or Docker's kind, as it came. The digest was checked.
+public struct RawManifest: Sendable {
+    public let bytes: [UInt8]
+    public let mediaType: String
+    public let digest: Digest
+
+    public var descriptor: Descriptor { Descriptor(mediaType: mediaType, digest: digest, size: Int64(bytes.count)) }
+}
+
+extension RegistryClient {
+    /// Fetches a manifest or index.
+    ///
+    /// - Throws: `.unavailable` with id `registry.not-found` when there is none; `.unverified` when it is longer than
+    ///   `DocumentLimit.manifest`, does not have the digest asked for or promised, or is labelled as something else.
+    public func manifest(_ name: ManifestName) throws -> RawManifest {
+        let purpose = purpose("read \(title(name))")
+        let response = try send(request(.get, name), purpose, limit: Int(DocumentLimit.manifest))
+        guard response.status == 200 else { throw server.refusal(response, of: purpose) }
+        let digest = Digest.of(response.body)
+        if case .digest(let wanted) = name, wanted != digest {
+            throw KapsuleError(
+                .unverified, id: "content.mismatch",
+                "the manifest \(title(name)) is not what was asked for: got \(digest), \(response.body.count) bytes",
+                remedy: "try again; if it happens again, the registry is damaged")
+        }
+        try check(response, names: digest, "the manifest \(title(name))")
+        return RawManifest(bytes: response.body, mediaType: try mediaType(of: response, name), digest: digest)
+    }
+
+    /// What the registry has under that name; nil for nothing. Does not count against Docker Hub's limit.
+    public func headManifest(_ name: ManifestName) throws -> Descriptor? {
+        let purpose = purpose("look up \(title(name))")
+        let response = try send(request(.head, name), purpose)
+        switch response.status {
+        case 200: break
+        case 404: return nil
+        default: throw server.refusal(response, of: purpose)
+        }
+        guard let digest = response.headers["Docker-Content-Digest"].flatMap({ Digest(parsing: $0) }),
+            let size = response.contentLength, let mediaType = response.mediaType
+        else {
+            // Digest, size or type are optional in the answer: then only the document itself tells.
+            return try manifest(name).descriptor
+        }
+        if case .digest(let wanted) = name { try check(response, names: wanted, "the manifest \(title(name))") }
+        return Descriptor(mediaType: mediaType, digest: digest, size: size)
+    }
+
+    /// Stores a manifest or index under a tag, or under its own digest only.
+    ///
+    /// - Returns: the digest of `bytes`, which the registry confirmed.
+    /// - Throws: `.unavailable` with id `registry.blob-unknown` when a blob it names is missing there.
+    @discardableResult
+    public func putManifest(_ bytes: [UInt8], mediaType: String, as name: ManifestName) throws -> Digest {
+        let digest = Digest.of(bytes)
+        if case .digest(let wanted) = name {
+            precondition(wanted == digest, "a manifest is pushed under its own digest")
+        }
+        let purpose = purpose("store \(title(name))")
+        var request = try request(.put, name)
+        request.headers = HTTPHeaders(["Content-Type": mediaType])
+        request.body = .bytes(bytes)
+        let response = try send(request, purpose)
+        guard response.isSuccess else { throw manifestRefusal(response, purpose) }
+        try check(response, names: digest, "the manifest \(title(name))")
+        return digest
+    }
+
+    /// Removes a manifest and the tags that point at it; false when there was none.
+    public func deleteManifest(_ digest: Digest) throws -> Bool {
+        let purpose = purpose("delete \(title(.digest(digest)))")
+        let response = try send(request(.delete, .digest(digest)), purpose)
+        switch response.status {
+        case 200, 202: return true
+        case 404: return false
+        case 405:
+            throw KapsuleError(
+                .unavailable, id: "registry.no-deletion", "\(host) does not allow deletion (405)",
+                remedy: "enable it in the registry's configuration, or delete the tag with the registry's own tools")
+        default: throw server.refusal(response, of: purpose)
+        }
+    }
+
+    private func title(_ name: ManifestName) -> String {
+        switch name {
+        case .tag(let tag): "\(self.name):\(tag)"
+        case .digest(let digest): "\(self.name)@\(digest)"
+        }
+    }
+
+    private func request(_ method: HTTPMethod, _ name: ManifestName) throws -> HTTPRequest {
+        // Without all of them, docker-registry answers 404 for a manifest that it has.
+        let headers = HTTPHeaders(["Accept": MediaType.anyManifest.joined(separator: ", ")])
+        return HTTPRequest(method, try url("manifests/\(name)"), headers: headers)
+    }
+
+    /// What the document says it is, and the registry too.
+    private func mediaType(of response: HTTPResponse, _ name: ManifestName) throws -> String {
+        struct Wire: Decodable { let mediaType: String? }
+        let said = (try? JSONDecoder().decode(Wire.self, from: Data(response.body)))?.mediaType
+        let labelled = response.mediaType
+        if let said, let labelled, said.lowercased() != labelled {
+            throw KapsuleError(
+                .unverified, id: "registry.media-type",
+                "the manifest \(title(name)) calls itself \(Excerpt.of(said, limit: 100)), but \(host) sends it as "
+                    + Excerpt.of(labelled, limit: 100),
+                remedy: "push it again; a document that can be read in two ways is not to be trusted")
+        }
+        return said ?? labelled ?? MediaType.manifest
+    }
+
+    private func manifestRefusal(_ response: HTTPResponse, _ purpose: RegistryHost.Purpose) -> KapsuleError {
+        let codes = RegistryFailure.codes(response)
+        if codes.contains("MANIFEST_BLOB_UNKNOWN") || codes.contains("BLOB_UNKNOWN") {
+            return KapsuleError(
+                .unavailable, id: "registry.blob-unknown",
+                "\(host) cannot \(purpose.doing): a blob it names is missing there (\(response.status))",
+                remedy: "run the command again, which uploads what is missing")
+        }
+        if codes.contains("DIGEST_INVALID") {
+            return KapsuleError(
+                .unverified, id: "registry.digest",
+                "\(host) cannot \(purpose.doing): \(RegistryFailure.reason(response))",
+                remedy: "try again; if it happens again, something between here and the registry changes it")
+        }
+        return server.refusal(response, of: purpose)
+    }
+}
