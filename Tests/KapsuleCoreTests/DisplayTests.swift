@@ -1,0 +1,45 @@
+import KapsuleCore
+import Testing
+
+@Suite struct DisplayTests {
+    @Test(
+        arguments: [
+            ("", 0), ("model", 5), ("é", 1), ("e\u{301}", 1), ("模型", 4), ("ガ", 2), ("한국", 4), ("👩‍🚀", 2), ("🇫🇷", 2),
+            ("❤️", 2), ("→ oci", 5), ("…", 1), ("𠀀", 2), ("（", 2), ("あ\u{200D}", 2),
+        ] as [(String, Int)])
+    func widthIsWhatATerminalShows(_ text: String, _ width: Int) { #expect(DisplayWidth.of(text) == width) }
+
+    @Test(
+        arguments: [
+            ("model.gguf", 10, "model.gguf"), ("model.gguf", 9, "model.…uf"), ("模型模型", 7, "模型…型"),
+            ("模型", 1, "…"), ("a", 0, ""), ("abc", 2, "a…"),
+        ] as [(String, Int, String)])
+    func elidesTheMiddle(_ text: String, _ columns: Int, _ shown: String) {
+        #expect(DisplayWidth.elided(text, to: columns) == shown)
+        #expect(DisplayWidth.of(shown) <= columns)
+    }
+
+    @Test(
+        arguments: [
+            ("plain", "plain"), ("a\nb\r\tc", #"a\nb\r\tc"#), ("\u{1b}[31m", #"\u{1b}[31m"#), (#"a\b"#, #"a\\b"#),
+            ("\u{9b}31m\u{7f}", #"\u{9b}31m\u{7f}"#), ("\u{202e}a\u{2066}", #"\u{202e}a\u{2066}"#), ("👩‍🚀é模", "👩‍🚀é模"),
+            ("\u{2028}", #"\u{2028}"#), ("\r\n", #"\r\n"#),
+        ] as [(String, String)])
+    func showsControlsAsText(_ text: String, _ shown: String) { #expect(Printable.text(text) == shown) }
+
+    @Test func linesKeepNewlinesAlone() {
+        #expect(Printable.lines("a\\b\n\u{1b}c\n") == "a\\b\n\\u{1b}c\n")
+    }
+
+    @Test func jsonEscapesWhatTerminalsObey() {
+        #expect(Printable.json(.string("\u{9b}\u{7f}\u{202e}\u{E0041}é")) == #""\u009b\u007f\u202e\udb40\udc41é""#)
+    }
+
+    @Test func tableAlignsByWhatIsSeen() {
+        var table = TextTable(.left("NAME"), .right("SIZE"), .left("NOTE"), .left("TAG", maximum: 4))
+        #expect(table.rendered().isEmpty)
+        table.add("模型", "9 B", "", "v1")
+        table.add("a\nb", "1024.0 KiB", "", "version")
+        #expect(table.rendered() == "NAME        SIZE  TAG\n模型         9 B  v1\na\\nb  1024.0 KiB  ve…n\n")
+    }
+}
