@@ -110,8 +110,36 @@ import Testing
 
     @Test func stopsAfterAHundredMistakes() {
         let errors = Parser.parse(String(repeating: "FORM x\n", count: 1000)).errors
-        #expect(errors.count == 101)
+        #expect(errors.count == 102)
         #expect(errors.last?.id == "modelfile.too-many-mistakes")
+        let prose = Parser.parse("FROM x\n" + String(repeating: "zzz x\n", count: 1000)).errors.map(\.id)
+        #expect(prose == ["modelfile.unknown-instruction", "modelfile.too-many-mistakes"])
+    }
+
+    @Test func warningsAreNoMistakes() {
+        let result = Parser.parse("FROM x\n" + String(repeating: "\u{A0}LICENSE x\n", count: 1000))
+        #expect(result.errors == [])
+        #expect(result.warnings.count == 1000)
+        #expect(result.modelfile.instructions.count == 1001)
+    }
+
+    /// What takes the time of its square would take minutes.
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [
+            ("blank lines in an open quote", "FROM x\nSYSTEM \"a", " \t\n"),
+            ("quotes in an open quote", "FROM x\nSYSTEM \"\"\"a", "\"\" x\n"),
+            ("one long value", "FROM x\nSYSTEM ", "a b "),
+            ("patterns", "FROM x\nEXCLUDE ", "a "),
+            ("patterns of nothing", "FROM x\nEXCLUDE ", "! "),
+            ("prose", "FROM x\n", "zzz x\n"),
+            ("invisible characters", "FROM x\nSYSTEM ", "\u{A0}"),
+            ("a long word", "", "a"),
+        ])
+    func takesLinearTime(_ row: String, _ start: String, _ part: String) {
+        let result = Parser.parse(start + String(repeating: part, count: 50_000))
+        let shown = DiagnosticRenderer(source: result.source).render(Array(result.diagnostics.prefix(1000)))
+        #expect(shown.isEmpty == result.diagnostics.isEmpty, "\(row)")
     }
 
     @Test func checkedThrowsTheFirstError() throws {

@@ -72,6 +72,18 @@ private let hex = String(repeating: "ab", count: 32)
         #expect(error?.remedy != nil)
     }
 
+    @Test(arguments: ["git+https://u:p@h/r", "https://token@huggingface.co/a/b", "oci://u:p@ghcr.io/a/b"])
+    func refusesCredentials(_ text: String) {
+        let error = #expect(throws: KapsuleError.self) { try SourceReference(parsing: text) }
+        #expect(error?.id == Diagnostic.secretID)
+    }
+
+    @Test(arguments: ["ollama://m:1@sha256:\(hex)", "git+file:///a/b@c@\(commit)", "hf://a/b@u"])
+    func takesAnAtSignForWhatItIs(_ text: String) {
+        let result = Parser.parse("FROM \(text)")
+        #expect(!result.errors.contains { $0.id == Diagnostic.secretID })
+    }
+
     @Test(arguments: [
         ("hff://a/b", "did you mean hf://?"), ("docker://h/r", "write oci://h/r for an image in a registry"),
         ("oci://ghcr.io/Acme/M:1", "repositories are lower-case: write oci://ghcr.io/acme/m"),

@@ -54,7 +54,7 @@ extension InstructionReader {
         let isEcho = nearest == nil && Self.foreign[typed.uppercased()] == nil && line == lastUnknownLine + 1
         lastUnknownLine = line
         if nearest == InstructionWord.from.rawValue { mayHideFrom = true }
-        guard !isEcho else { return }
+        guard !isEcho else { return countMistake(at: source.span(token)) }
         report(
             .error(
                 "unknown-instruction", "unknown instruction \(Printable.quoted(typed, limit: 40))",

@@ -25,7 +25,8 @@ struct InstructionReader {
     var mayHideFrom = false
     /// The last line that was not understood; the one below it is likely to be more of the same.
     var lastUnknownLine = -1
-    private var isStopped = false
+    private var mistakeCount = 0
+    private var isStopped: Bool { mistakeCount > Self.mistakeLimit }
 
     init(source: SourceText) { self.source = source }
 
@@ -188,12 +189,17 @@ struct InstructionReader {
 
     mutating func report(_ diagnostic: Diagnostic) {
         diagnostics.append(diagnostic)
-        guard diagnostics.count >= Self.mistakeLimit, !isStopped else { return }
-        isStopped = true
+        if diagnostic.severity == .error { countMistake(at: diagnostic.span) }
+    }
+
+    /// Counts a mistake, said or left unsaid; the one too many ends the reading.
+    mutating func countMistake(at span: SourceSpan) {
+        mistakeCount += 1
+        guard isStopped else { return }
         mayHideFrom = true
         diagnostics.append(
             .error(
                 "too-many-mistakes", "too many mistakes: the rest of the file was not read",
-                help: "check that this is a Modelfile", at: diagnostic.span))
+                help: "check that this is a Modelfile", at: span))
     }
 }

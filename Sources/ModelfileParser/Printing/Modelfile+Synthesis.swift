@@ -7,10 +7,12 @@ extension Modelfile {
     /// parameters ascending by name, then in the card's order; integers without exponent. Equal cards give equal bytes, and
     /// `Parser.parse(…).modelfile.card` gives back a card that came from a Modelfile.
     ///
+    /// - Precondition: `from` is not empty: a Modelfile has a FROM.
     /// - Throws: `modelfile.unprintable-value` for a value that no quotes can hold.
     public static func synthesised(
         card: ModelCard, from: [String], adapters: [String] = [], drafts: [String] = []
     ) throws(KapsuleError) -> String {
+        precondition(!from.isEmpty, "a Modelfile has a FROM")
         var text = ""
         func write(_ words: String, _ value: String) throws(KapsuleError) {
             guard let form = ValueForm.text(of: value) else { throw unprintable(words, value) }

@@ -18,12 +18,12 @@ struct SourceExcerpt {
     ///   - span: Offset and length in `bytes` of what is meant; may reach past the end.
     ///   - isMasked: Whether to show `*` in its place.
     init(_ bytes: ArraySlice<UInt8>, marking span: Range<Int>, isMasked: Bool = false) {
-        let bytes = Array(bytes)
         let start = min(span.lowerBound, bytes.count)
         let end = min(max(span.upperBound, start), bytes.count)
-        let low = UTF8Text.boundary(bytes, at: max(0, start - Self.reach))
-        let high = UTF8Text.boundary(bytes, at: min(bytes.count, start + Self.reach))
-        let cells = Self.cells(of: bytes, low..<high, masking: isMasked ? start..<end : nil)
+        let low = Self.boundary(bytes, at: max(0, start - Self.reach))
+        let high = Self.boundary(bytes, at: min(bytes.count, start + Self.reach))
+        let part = bytes.dropFirst(low).prefix(high - low)
+        let cells = Self.cells(of: part, from: low, masking: isMasked ? start..<end : nil)
         let marked = cells.indices.filter { cells[$0].offset < max(end, start + 1) && cells[$0].end > start }
         let shown = Self.window(cells, around: marked.first ?? cells.count)
         let (cutsFront, cutsBack) = (
@@ -51,10 +51,19 @@ struct SourceExcerpt {
         var width: Int
     }
 
-    private static func cells(of bytes: [UInt8], _ range: Range<Int>, masking masked: Range<Int>?) -> [Cell] {
+    /// The nearest boundary of a scalar at or before `offset` in the line.
+    private static func boundary(_ bytes: ArraySlice<UInt8>, at offset: Int) -> Int {
+        var offset = offset
+        while offset > 0, offset < bytes.count, bytes[bytes.startIndex + offset] & 0xC0 == 0x80 { offset -= 1 }
+        return offset
+    }
+
+    private static func cells(
+        of bytes: ArraySlice<UInt8>, from offset: Int, masking masked: Range<Int>?
+    ) -> [Cell] {
         var cells: [Cell] = []
-        var (offset, column) = (range.lowerBound, 0)
-        for character in String(decoding: bytes[range], as: UTF8.self) {
+        var (offset, column) = (offset, 0)
+        for character in String(decoding: bytes, as: UTF8.self) {
             let end = offset + character.utf8.count
             var cell = Cell(
                 offset: offset, end: end, text: String(character), width: TerminalWidth.columns(of: character))

@@ -122,7 +122,7 @@ public enum SourceReference: Sendable, Hashable {
 
     private static func refuseCredentials(in rest: String, of scheme: String) throws(KapsuleError) {
         let authority = rest.prefix { $0 != "/" }
-        guard let at = authority.firstIndex(of: "@"), authority[at...].count > 1 else { return }
+        guard let at = authority.firstIndex(of: "@"), !authority[at...].hasPrefix("@sha256:") else { return }
         let isHub = ["hf", "huggingface", "ollama", "oci"].contains(scheme.lowercased())
         guard !isHub || authority[..<at].contains(":") else { return }
         throw KapsuleError(
