@@ -44,6 +44,7 @@ let package = Package(
     targets: [
         room("ModelfileParser", ["KapsuleCore"]),
         room("Builder", ["ModelfileParser", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        support("Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
         support("OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         support("HTTP", ["KapsuleCore", "CCurl", logging]),
@@ -65,6 +66,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
         tests(of: "KapsuleCore"),
         tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        tests(of: "Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
         tests(of: "HTTP", ["KapsuleCore", logging]),
         tests(of: "OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),

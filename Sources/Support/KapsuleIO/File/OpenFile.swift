@@ -32,6 +32,12 @@ public final class OpenFile: Sendable {
         return file
     }
 
+    /// Opens a file for reading and writing in place; an empty one where there is none.
+    public static func updating(_ path: String, mode: UInt32 = 0o644) throws -> OpenFile {
+        let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
+        return OpenFile(descriptor: try checked(unsafe kapsule_open(path, flags, mode), "open \(path)"), path: path)
+    }
+
     /// Opens a directory, to hold on to it while paths below it are used.
     public static func directory(_ path: String) throws -> OpenFile {
         let descriptor = try checked(
