@@ -42,6 +42,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
+        .executableTarget(
+            name: "kapsule",
+            dependencies: [
+                "Builder", "KapsuleIO", "KapsuleCore", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: house),
         room("ModelfileParser", ["KapsuleCore"]),
         room("Builder", ["ModelfileParser", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
@@ -64,6 +69,11 @@ let package = Package(
         // Tools of the tests: temporary directories, child processes, seeded randomness, throw-away registries.
         .target(
             name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
+        .testTarget(
+            name: "KapsuleTests",
+            dependencies: [
+                "kapsule", "KapsuleIO", "KapsuleCore", "TestSupport", .product(name: "Logging", package: "swift-log"),
+            ], path: "Tests/KapsuleTests", swiftSettings: house),
         tests(of: "KapsuleCore"),
         tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),

@@ -116,6 +116,12 @@ int64_t kapsule_free_bytes(const char *path) {
     return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
 }
 
+int kapsule_terminal_size(int descriptor) {
+    struct winsize size;
+    if (ioctl(descriptor, TIOCGWINSZ, &size) < 0) return -errno;
+    return (size.ws_col & 0x7FFF) << 16 | size.ws_row;
+}
+
 int kapsule_status(int directory, const char *path, int follow, struct kapsule_status *status) {
     struct stat info;
     int flags = (follow ? 0 : AT_SYMLINK_NOFOLLOW) | (*path ? 0 : AT_EMPTY_PATH);

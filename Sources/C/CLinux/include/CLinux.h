@@ -31,6 +31,9 @@ int kapsule_rename_noreplace(int from_directory, const char *from, int to_direct
 /* Bytes that an unprivileged process may still write below `path`, or -errno. */
 int64_t kapsule_free_bytes(const char *path);
 
+/* ioctl(TIOCGWINSZ): columns << 16 | rows of the terminal behind `descriptor`, or -errno. */
+int kapsule_terminal_size(int descriptor);
+
 /* The `st_*tim` and numbers of a file, without the overlay's renamed fields. */
 struct kapsule_status {
     uint64_t device, inode, links;

@@ -1,0 +1,4 @@
+@main
+struct Kapsule {
+    static func main() {}
+}
