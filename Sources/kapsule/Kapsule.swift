@@ -1,4 +1,6 @@
+import KapsuleIO
+
 @main
 struct Kapsule {
-    static func main() {}
+    static func main() { StandardStream.prepare() }
 }

@@ -15,6 +15,8 @@ final class ProgressRenderer: ProgressReporter {
         var size: @Sendable () -> (columns: Int, rows: Int)
         /// A throw says that nobody reads.
         var write: @Sendable (String) throws -> Void
+        /// How long `finish` waits for a terminal that stands still.
+        var patience = DispatchTimeInterval.seconds(2)
 
         static var standardError: Surroundings {
             let start = ContinuousClock.now
@@ -61,7 +63,7 @@ final class ProgressRenderer: ProgressReporter {
         self.surroundings = surroundings
         hasThread = startsThread
         if startsThread {
-            StandardStream.ignoreBrokenPipes()
+            StandardStream.prepare()
             OwnThread.start { [self] in run() }
         }
     }
@@ -92,7 +94,7 @@ final class ProgressRenderer: ProgressReporter {
         guard isFirst else { return }
         if hasThread {
             wake.signal()
-            if done.wait(timeout: .now() + .seconds(2)) == .timedOut { isDeaf.withLock { $0 = true } }
+            if done.wait(timeout: .now() + surroundings.patience) == .timedOut { isDeaf.withLock { $0 = true } }
         } else {
             conclude()
         }

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import KapsuleCore
 import TestSupport
@@ -191,6 +192,38 @@ import Testing
         stage.renderer.ended(model, .succeeded)
         stage.renderer.finish()
         #expect(stage.screen.raw == before)
+    }
+
+    @Test func aTerminalThatStandsStillHoldsNobodyUp() {
+        let isWriting = DispatchSemaphore(value: 0)
+        let release = DispatchSemaphore(value: 0)
+        let renderer = ProgressRenderer(
+            .plain, environment: [:], isTerminal: false,
+            surroundings: .init(
+                now: { .zero }, size: { (80, 24) },
+                write: { _ in
+                    isWriting.signal()
+                    release.wait()
+                }, patience: .milliseconds(20)))
+        let model = Activity("model", total: 100)
+        renderer.began(model)
+        isWriting.wait()
+        for number in 0..<20_000 { renderer.message("message \(number)") }
+        renderer.ended(model, .succeeded)
+        renderer.finish()
+        renderer.message("nobody waits for this either")
+        release.signal()
+    }
+
+    /// With its own thread, what is noted comes out by itself.
+    @Test func theThreadLooksWithoutBeingAsked() {
+        let written = DispatchSemaphore(value: 0)
+        let renderer = ProgressRenderer(
+            .none, environment: [:], isTerminal: false,
+            surroundings: .init(now: { .zero }, size: { (80, 24) }, write: { _ in written.signal() }))
+        renderer.message("hello")
+        written.wait()
+        renderer.finish()
     }
 
     /// Bytes and percents of every activity and of their sum, as they were seen, while attempts start again at random.

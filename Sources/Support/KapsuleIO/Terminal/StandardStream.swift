@@ -21,7 +21,7 @@ public struct StandardStream: Sendable {
 
     /// Writes all of `text`, waiting as long as it takes.
     ///
-    /// - Throws: also when nobody reads any more; the process lives on only after `ignoreBrokenPipes`.
+    /// - Throws: also when nobody reads any more; the process lives on only after `prepare`.
     public func write(_ text: String) throws {
         let bytes = Array(text.utf8)
         var done = 0
@@ -46,7 +46,16 @@ public struct StandardStream: Sendable {
         _ = unsafe poll(&request, 1, 1000)
     }
 
-    /// Writing to a pipe that nobody reads fails from now on, instead of ending the process. For the whole process, and
-    /// for children that do not set it back.
-    public static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
+    /// To be called before anything is opened.
+    ///
+    /// A standard stream that came closed is opened to nowhere: else the next file opened would take its number, and
+    /// messages would be written into a model. And writing to a pipe that nobody reads fails from now on, instead of
+    /// ending the process; for children too, unless they set it back.
+    public static func prepare() {
+        for descriptor in 0...2 where fcntl(Int32(descriptor), F_GETFD) < 0 {
+            // The lowest free number is given, which is this one.
+            _ = unsafe kapsule_open("/dev/null", O_RDWR, 0)
+        }
+        _ = signal(SIGPIPE, SIG_IGN)
+    }
 }
