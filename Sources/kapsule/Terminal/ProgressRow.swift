@@ -97,7 +97,7 @@ struct RowLayout: Sendable {
         guard let percent = row.percent else { return DisplayWidth.padded("", to: bar) }
         let halves = percent * bar * 2 / 100
         let full = String(repeating: "━", count: halves / 2) + (halves % 2 == 1 ? "╸" : "")
-        let rest = String(repeating: style.isColoured ? "━" : "─", count: bar - (halves + 1) / 2)
+        let rest = String(repeating: "─", count: bar - (halves + 1) / 2)
         return (percent == 100 ? style.green(full) : style.cyan(full)) + style.dim(rest)
     }
 }
