@@ -18,25 +18,38 @@ public final class AtomicFile: Sendable {
 
     public let file: OpenFile
     private let directory: String
+    // Keeps a directory open whose name in /proc is used.
+    private let holder: OpenFile?
     private let temporaryName: String?
 
     /// - Parameters:
     ///   - directory: where the file will be; exists already.
     ///   - mode: permission bits in the end, whatever the umask.
-    public init(in directory: String, mode: UInt32 = 0o644) throws {
+    public convenience init(in directory: String, mode: UInt32 = 0o644) throws {
+        try self.init(directory, named: directory, holder: nil, mode: mode)
+    }
+
+    /// In a directory that is held open, wherever its name leads by now.
+    public convenience init(in directory: OpenFile, mode: UInt32 = 0o644) throws {
+        try self.init(
+            "/proc/self/fd/\(directory.descriptor)", named: directory.path, holder: directory, mode: mode)
+    }
+
+    private init(_ directory: String, named shown: String, holder: OpenFile?, mode: UInt32) throws {
         self.directory = directory
+        self.holder = holder
         let flags = O_RDWR | O_CLOEXEC
         let unnamed = unsafe kapsule_open(directory, flags | kapsule_o_tmpfile(), 0o600)
         if unnamed >= 0 {
             temporaryName = nil
-            file = OpenFile(descriptor: unnamed, path: "a new file in \(directory)")
+            file = OpenFile(descriptor: unnamed, path: "a new file in \(shown)")
         } else if [EOPNOTSUPP, EISDIR, EINVAL].contains(-unnamed) {
             let name = Self.freshName()
             let named = unsafe kapsule_open("\(directory)/\(name)", flags | O_CREAT | O_EXCL, 0o600)
             temporaryName = name
-            file = OpenFile(descriptor: try checked(named, "make a file in \(directory)"), path: "\(directory)/\(name)")
+            file = OpenFile(descriptor: try checked(named, "make a file in \(shown)"), path: "\(shown)/\(name)")
         } else {
-            throw KapsuleError.system("make a file in \(directory)", errno: -unnamed)
+            throw KapsuleError.system("make a file in \(shown)", errno: -unnamed)
         }
         try file.setMode(mode)
     }
@@ -85,6 +98,15 @@ public final class AtomicFile: Sendable {
     private func link(as path: String) -> Int32 {
         guard let temporaryName else { return unsafe kapsule_link_descriptor(file.descriptor, AT_FDCWD, path) }
         return unsafe Glibc.link("\(directory)/\(temporaryName)", path) == 0 ? 0 : -errno
+    }
+
+    /// Gives the file the name `name` in a directory that is held open. 0 or -errno.
+    func link(in directory: OpenFile, as name: String) -> Int32 {
+        guard let temporaryName else {
+            return unsafe kapsule_link_descriptor(file.descriptor, directory.descriptor, name)
+        }
+        let from = "\(self.directory)/\(temporaryName)"
+        return unsafe linkat(AT_FDCWD, from, directory.descriptor, name, 0) == 0 ? 0 : -errno
     }
 
     /// Writes a small file in one act and waits until it is on the device.

@@ -32,6 +32,15 @@ public struct FileStatus: Sendable, Hashable {
         return FileStatus(raw)
     }
 
+    /// Of what is called `name` in a directory that is held open; nil when there is nothing.
+    static func of(_ name: String, in directory: OpenFile) throws -> FileStatus? {
+        var raw = kapsule_status()
+        let result = unsafe kapsule_status(directory.descriptor, name, 0, &raw)
+        if result == -ENOENT { return nil }
+        try checked(result, "look at \(directory.path)/\(name)")
+        return FileStatus(raw)
+    }
+
     static func of(descriptor: Int32, named path: String) throws -> FileStatus {
         var raw = kapsule_status()
         try checked(unsafe kapsule_status(descriptor, "", 1, &raw), "look at \(path)")
