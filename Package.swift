@@ -45,10 +45,13 @@ let package = Package(
         .executableTarget(
             name: "kapsule",
             dependencies: [
-                "Builder", "KapsuleIO", "KapsuleCore", .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: house),
+                "Builder", "Exporters", "ModelfileParser", "Store", "OCI", "HTTP", "KapsuleIO", "KapsuleCrypto",
+                "KapsuleCore", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            exclude: ["README.md"], swiftSettings: house),
         room("ModelfileParser", ["KapsuleCore"]),
-        room("Builder", ["ModelfileParser", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        room(
+            "Builder", ["ModelfileParser", "Store", "OCI", "Formats", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         room("Exporters", ["Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
@@ -73,7 +76,7 @@ let package = Package(
         .testTarget(
             name: "KapsuleTests",
             dependencies: [
-                "kapsule", "KapsuleIO", "KapsuleCore", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                "kapsule", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", "TestSupport", logging,
             ], path: "Tests/KapsuleTests", swiftSettings: house),
         tests(of: "KapsuleCore"),
         tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),

@@ -81,10 +81,12 @@ struct LaneTransfer {
         var sink = fanOut
         for index in files {
             let source = bundle.files[index].source
+            let start = WallClock.now
             try sink.beginFile(index)
             try source.read(0..<source.size, into: &sink)
             guard let digest = try sink.endFile(index) else { continue }
             if let promised = source.digest, promised != digest { throw mismatch(index, promised, digest) }
+            (source as? ContextFile)?.remember(digest, hashedFrom: start)
             result.files[index] = Artifact(digest: digest, size: source.size)
         }
         try sink.finish()

@@ -1,5 +1,6 @@
 public import KapsuleCore
 internal import KapsuleIO
+internal import Store
 internal import Synchronization
 
 /// A file of the context, as it was when the build was decided. Opened when it is first read.
@@ -11,16 +12,19 @@ public final class ContextFile: ByteSource {
 
     private let path: String
     private let status: FileStatus
+    private let cache: DigestCache?
     public let digest: Digest?
     private let held = Mutex<FileSource?>(nil)
 
     /// - Parameters:
     ///   - path: where it is, every link resolved.
     ///   - status: what the file system said when the build was decided.
-    init(path: String, status: FileStatus, digest: Digest?) {
+    ///   - cache: knows the digests of files that have not changed since they were hashed.
+    init(path: String, status: FileStatus, cache: DigestCache?) {
         self.path = path
         self.status = status
-        self.digest = digest
+        self.cache = cache
+        digest = cache?.contentDigest(of: path, status)
     }
 
     public var size: Int64 { status.size }
@@ -32,6 +36,13 @@ public final class ContextFile: ByteSource {
 
     public func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
         try opened().read(range, into: &sink)
+    }
+
+    /// Tells the cache what the file's bytes came out as.
+    ///
+    /// - Parameter start: when reading began, in nanoseconds since 1970. A file written to later is not remembered.
+    func remember(_ digest: Digest, hashedFrom start: Int64) {
+        if digest != self.digest { cache?.record(digest, of: path, status, hashedFrom: start) }
     }
 
     /// The file, which must be the one the build was decided with.

@@ -33,7 +33,8 @@ public struct UnpackReport: Sendable, Equatable {
 }
 
 /// How the bytes of a layer are packed.
-public enum LayerCompression: Sendable {
+public enum LayerCompression: String, Sendable {
+    /// Weights do not compress, and a layer's digest is then its diff ID.
     case none
     case gzip
 

@@ -1,3 +1,5 @@
+public import KapsuleCore
+
 /// Where everything of an archive goes, worked out from names and sizes before any content is there.
 ///
 /// The archive is, for each slot, its header, its content and its padding, and then `ending` zeros.
@@ -11,6 +13,7 @@ public struct TarLayout: Sendable {
     public struct Slot: Sendable, Hashable {
         public let header: [UInt8]
         public let headerOffset: Int64
+        public let isDirectory: Bool
         /// Of the content; 0 for a directory.
         public let size: Int64
         /// Zeros after the content.
@@ -40,6 +43,22 @@ public struct TarLayout: Sendable {
         ending = TarHeader.ending(after: offset)
         size = offset + ending
     }
+
+    /// The whole archive.
+    ///
+    /// - Parameter contents: of the files, in the order of their entries; each of its entry's size.
+    public func archive(of contents: [any ByteSource]) -> ConcatenatedSource {
+        var contents = contents[...]
+        var parts: [any ByteSource] = []
+        for slot in slots {
+            parts.append(MemorySource(slot.header))
+            guard !slot.isDirectory, let content = contents.popFirst() else { continue }
+            precondition(content.size == slot.size, "a file's content has the size its header gives")
+            parts.append(content)
+            parts.append(ZeroSource(size: slot.padding))
+        }
+        return ConcatenatedSource(parts + [ZeroSource(size: ending)])
+    }
 }
 
 extension TarLayout.Slot {
@@ -48,9 +67,11 @@ extension TarLayout.Slot {
         switch entry {
         case .directory(let path):
             header = TarHeader.directory(path)
+            isDirectory = true
             size = 0
         case .file(let path, let size, let isExecutable):
             header = TarHeader.file(path, size: size, isExecutable: isExecutable)
+            isDirectory = false
             self.size = size
         }
         padding = TarHeader.padding(after: size)

@@ -10,10 +10,13 @@ public final class BlobWriter: ByteSink {
     private let atomic: AtomicFile
     private var sink: FileSink
     private var hasher = HashingSink()
+    private let hashes: Bool
     private var reserved: Int64 = 0
 
-    init(_ layout: ImageLayout) throws {
+    /// - Parameter hashes: whether the bytes are hashed here; else whoever writes them vouches for their digest.
+    init(_ layout: ImageLayout, hashes: Bool) throws {
         self.layout = layout
+        self.hashes = hashes
         atomic = try AtomicFile(in: layout.blobDirectory, mode: ImageLayout.blobMode)
         sink = FileSink(atomic.file)
     }
@@ -30,7 +33,7 @@ public final class BlobWriter: ByteSink {
     }
 
     public func write(_ bytes: Span<UInt8>) throws {
-        hasher.write(bytes)
+        if hashes { hasher.write(bytes) }
         try sink.write(bytes)
     }
 
@@ -47,6 +50,7 @@ public final class BlobWriter: ByteSink {
     /// - Throws: `.unverified` when `expected` is given and is not what was written.
     @discardableResult
     public func commit(expecting expected: Artifact? = nil) throws -> Artifact {
+        precondition(hashes, "a writer that does not hash is committed with a digest")
         let made = Artifact(digest: hasher.finalize(), size: sink.offset)
         if let expected, made != expected {
             throw KapsuleError(
@@ -58,6 +62,9 @@ public final class BlobWriter: ByteSink {
         try publish(made)
         return made
     }
+
+    /// Gives the blob the name that the one who wrote and hashed the bytes vouches for.
+    public func commit(vouchedFor digest: Digest) throws { try publish(Artifact(digest: digest, size: sink.offset)) }
 
     private func publish(_ blob: Artifact) throws {
         if reserved > sink.offset { try atomic.file.truncate(to: sink.offset) }

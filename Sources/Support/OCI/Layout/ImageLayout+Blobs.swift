@@ -37,10 +37,12 @@ extension ImageLayout {
     }
 
     /// A blob to be written. It has no name until it is committed.
-    public func writer() throws -> BlobWriter {
+    ///
+    /// - Parameter hashes: whether the writer works out the digest; else `commit(vouchedFor:)` is told.
+    public func writer(hashes: Bool = true) throws -> BlobWriter {
         // A layout may have been written by a tool that makes the directory with the first blob.
         try Directories.make(blobDirectory)
-        return try BlobWriter(self)
+        return try BlobWriter(self, hashes: hashes)
     }
 
     /// Stores all of `source`, hashed on the way, and checked against what it claims to be.

@@ -77,7 +77,7 @@ extension ImageLayout {
             remedy: "name a manifest in it by its digest")
     }
 
-    private func only(_ name: String?) throws -> Descriptor {
+    public func only(_ name: String?) throws -> Descriptor {
         if let name {
             if let found = try descriptor(named: name) { return found }
             let tags = try entries().compactMap(\.tag)

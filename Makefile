@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up what they need on a fresh Debian machine; the rest is for working on kapsule.
+
+.PHONY: demo test bench build release lint format setup setup-test fuzz clean
+.DEFAULT_GOAL := build
+
+TOOLS := .build-tools
+RELEASE := .build/release/kapsule
+
+## demo: build kapsule, build a small model into a local store, inspect it, export it, show its plan
+demo: setup release
+	Scripts/demo.sh $(RELEASE)
+
+## test: every test, against the real tools
+test: setup-test
+	swift build --build-tests
+	KAPSULE_REQUIRE_TOOLS=1 KAPSULE_TOOLS=$(CURDIR)/$(TOOLS) swift test --skip-build
+
+## bench: side by side with other tools; results go to docs/performance.md by hand
+bench: setup-test release
+	KAPSULE_TOOLS=$(CURDIR)/$(TOOLS) Scripts/bench.py $(RELEASE)
+
+## fuzz: the parsers for longer than `make test` takes
+fuzz: setup
+	swift build --build-tests
+	KAPSULE_FUZZ_ITERATIONS=$${KAPSULE_FUZZ_ITERATIONS:-2000000} swift test --skip-build --filter Fuzz
+
+build: setup
+	swift build
+
+release: setup
+	swift build -c release --product kapsule
+
+lint:
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+format:
+	swift format --in-place --recursive Sources Tests Package.swift
+
+setup:
+	Scripts/setup.sh build
+
+setup-test:
+	Scripts/setup.sh test $(TOOLS)
+
+clean:
+	rm -rf .build $(TOOLS) demo-out

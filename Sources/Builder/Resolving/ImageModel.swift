@@ -1,0 +1,85 @@
+internal import Formats
+internal import KapsuleCore
+internal import KapsuleCrypto
+internal import KapsuleIO
+internal import ModelfileParser
+internal import OCI
+
+/// The model inside an image: what lies below `/models/`, and the Modelfile there.
+struct ImageModel {
+    /// Where the model is inside an image.
+    private static let root = "models/"
+    /// Longest Modelfile that is read from an image, in bytes. Licences are in it.
+    private static let longestModelfile: Int64 = 64 << 20
+
+    let candidates: [Assembly.Candidate]
+    let modelfile: Modelfile?
+
+    /// - Parameters:
+    ///   - wants: which files of the model are wanted; layers that hold others only are not fetched.
+    ///   - fetch: brings a layer, verified and uncompressed, to where any range of it can be read.
+    init(_ image: Image, wants: (BundlePath) -> Bool, fetch: (Descriptor) throws -> any ByteSource) throws {
+        var files: [String: ModelBundle.File] = [:]
+        for layer in image.manifest.content.layers {
+            let only = layer.annotations["io.kapsule.file.path"].flatMap { try? BundlePath(validating: $0) }
+            if let only, only.text != "Modelfile", !wants(only) { continue }
+            let source = try fetch(layer)
+            for entry in try TarIndex.reading(source, what: "layer \(layer.digest) of \(image.origin.name)").entries {
+                try Self.place(entry, of: layer, source, into: &files)
+            }
+        }
+        modelfile = try files.removeValue(forKey: "Modelfile").map { try Self.parse($0.source, of: image) }
+        candidates = files.values.filter { wants($0.path) }.sorted { $0.path < $1.path }.map { file in
+            Assembly.Candidate(file: file, identity: "\(image.manifest.digest)/\(file.path)")
+        }
+        guard !candidates.isEmpty else {
+            throw KapsuleError(
+                .usage, id: "source.no-model", "\(image.origin.name) has no files below /models/",
+                remedy: "name an image that holds a model there, as kapsule, modelcar and KServe images do")
+        }
+    }
+
+    private static func place(
+        _ entry: TarEntry, of layer: Descriptor, _ source: any ByteSource, into files: inout [String: ModelBundle.File]
+    ) throws {
+        var name = entry.path
+        while name.hasPrefix("./") { name.removeFirst(2) }
+        guard name.hasPrefix(root) else { return }
+        name.removeFirst(root.count)
+        if let removed = whiteout(name) {
+            files = files.filter { !removed.isEmpty && $0.key != removed && !$0.key.hasPrefix("\(removed)/") }
+            return
+        }
+        guard case .file = entry.kind else { return }
+        let path: BundlePath
+        do {
+            path = try BundlePath(validating: name)
+        } catch {
+            throw KapsuleError(
+                .unverified, id: "layer.path",
+                "layer \(layer.digest) holds a file whose path '\(name)' \(error.reason)",
+                remedy: "do not use this image: no proper tool writes such a path")
+        }
+        files[name] = ModelBundle.File(
+            path: path, role: Role.of(path), isExecutable: entry.mode & 0o100 != 0,
+            source: SliceSource(source, entry.contentOffset..<entry.contentOffset + entry.size))
+    }
+
+    /// What a whiteout entry takes away, empty for everything; nil for any other entry.
+    ///
+    /// Source: OCI image-spec v1.1, layer.md, "Whiteouts".
+    private static func whiteout(_ name: String) -> String? {
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        guard let last = parts.last, last.hasPrefix(".wh.") else { return nil }
+        let directory = parts.dropLast().joined(separator: "/")
+        if last == ".wh..wh..opq" { return directory }
+        return (directory.isEmpty ? "" : "\(directory)/") + last.dropFirst(4)
+    }
+
+    private static func parse(_ source: any ByteSource, of image: Image) throws -> Modelfile {
+        let name = "Modelfile of \(image.origin.name)"
+        let bytes = try source.readAll(limit: longestModelfile, what: "the \(name)")
+        let result = Parser.parse(bytes: bytes, file: name)
+        return try result.checked()
+    }
+}

@@ -1,0 +1,90 @@
+internal import Formats
+public import KapsuleCore
+internal import KapsuleCrypto
+internal import KapsuleIO
+public import OCI
+public import Store
+
+/// Brings the layers of an image in FROM to where any range of them can be read: the local store.
+public struct LayerFetcher: Sendable {
+    private let store: ImageStore
+    private let progress: any ProgressReporter
+
+    public init(store: ImageStore, progress: any ProgressReporter) {
+        self.store = store
+        self.progress = progress
+    }
+
+    /// - Returns: the layer's tar, verified.
+    /// - Throws: `.undecryptable` for an encrypted layer, `.usage` for a compression that cannot be read.
+    public func fetch(_ image: Image, _ layer: Descriptor) throws -> any ByteSource {
+        switch layer.mediaType {
+        case MediaType.tar, "application/vnd.docker.image.rootfs.diff.tar": return try stored(image, layer)
+        case MediaType.tarGzip, MediaType.dockerLayer: return try uncompressed(try stored(image, layer), layer)
+        case let type where MediaType.isEncrypted(type):
+            throw KapsuleError(
+                .undecryptable, id: "layer.encrypted",
+                "layer \(layer.digest.short) of \(image.origin.name) is encrypted, and encrypted images cannot be built on",
+                remedy: "decrypt the image first, for example with skopeo copy --decryption-key")
+        default:
+            throw KapsuleError(
+                .usage, id: "layer.media-type",
+                "layer \(layer.digest.short) of \(image.origin.name) is a \(layer.mediaType), which cannot be read",
+                remedy: "use an image whose layers are plain or gzipped tar archives")
+        }
+    }
+
+    private func stored(_ image: Image, _ layer: Descriptor) throws -> any ByteSource {
+        let source = try image.origin.blob(layer)
+        // A layout on this machine is read in place.
+        if case .file = source.backing { return source }
+        if try store.layout.contains(layer.artifact) { return try store.layout.blob(layer.artifact) }
+        try FreeSpace.require(
+            layer.size, in: store.layout.path, for: "layer \(layer.digest.short) of \(image.origin.name)")
+        try progress.during("fetch \(layer.digest.short) of \(image.origin.name)", total: layer.size) { activity in
+            let writer = try store.layout.writer()
+            var sink = CountedSink(writer, activity)
+            try source.read(0..<source.size, into: &sink)
+            try writer.commit(expecting: layer.artifact)
+        }
+        return try store.layout.blob(layer.artifact)
+    }
+
+    /// Into an unnamed file, gone with the build.
+    private func uncompressed(_ source: any ByteSource, _ layer: Descriptor) throws -> any ByteSource {
+        let file = try AtomicFile(in: store.layout.path, mode: 0o600)
+        var gunzip = GunzipSink(FileSink(file.file), what: "layer \(layer.digest)")
+        try source.read(0..<source.size, into: &gunzip)
+        try gunzip.finish()
+        return UnnamedFile(file: file, source: try FileSource(file.file))
+    }
+}
+
+/// Counts what goes to a sink that is a reference.
+struct CountedSink<Base: ByteSink & AnyObject>: ByteSink {
+    private var base: Base
+    private let activity: Activity
+
+    init(_ base: Base, _ activity: Activity) {
+        self.base = base
+        self.activity = activity
+    }
+
+    mutating func write(_ bytes: Span<UInt8>) throws {
+        try base.write(bytes)
+        activity.advance(by: bytes.count)
+    }
+}
+
+/// A temporary file that lives as long as somebody reads it.
+struct UnnamedFile: ByteSource {
+    let file: AtomicFile
+    let source: FileSource
+
+    var size: Int64 { source.size }
+    var backing: ByteBacking { source.backing }
+
+    func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        try source.read(range, into: &sink)
+    }
+}

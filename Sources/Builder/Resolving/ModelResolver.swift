@@ -1,0 +1,194 @@
+public import KapsuleCore
+internal import KapsuleIO
+public import ModelfileParser
+public import OCI
+public import Store
+
+/// Turns the names in a Modelfile into files that cannot move: the only place that asks what something *is*.
+public struct ModelResolver: Sendable {
+    /// What else than the local disk a FROM can name.
+    public struct Images: Sendable {
+        /// Opens the image a reference names; nil when there is none of that name.
+        public let open: @Sendable (SourceReference) throws -> Image?
+        /// Brings a layer, verified and uncompressed, to where any range of it can be read.
+        public let fetch: @Sendable (Image, Descriptor) throws -> any ByteSource
+
+        public init(
+            open: @escaping @Sendable (SourceReference) throws -> Image?,
+            fetch: @escaping @Sendable (Image, Descriptor) throws -> any ByteSource
+        ) {
+            self.open = open
+            self.fetch = fetch
+        }
+    }
+
+    /// Absolute, every link resolved. Relative paths of the Modelfile start here.
+    public let context: String
+    /// From `--exclude` and `--include`; the Modelfile's own EXCLUDE comes before.
+    public let rules: ContextRules
+    /// Layers that the output has beside those of the bundle's lanes.
+    public let reservedLayers: Int
+    private let cache: DigestCache?
+    private let images: Images
+
+    public init(context: String, rules: ContextRules, reservedLayers: Int, cache: DigestCache?, images: Images) {
+        self.context = context
+        self.rules = rules
+        self.reservedLayers = reservedLayers
+        self.cache = cache
+        self.images = images
+    }
+
+    /// A model whose files are pinned, and what it was pinned from.
+    public struct Resolution: Sendable {
+        public let bundle: ModelBundle
+        /// In the order of the Modelfile.
+        public let sources: [PinnedSource]
+    }
+
+    /// - Throws: `KapsuleError` blamed on the line of the Modelfile, before anything is made.
+    public func resolve(_ modelfile: Modelfile) throws -> Resolution {
+        var model = Assembly(rules: rules.adding(modelfile.excludePatterns))
+        // ADAPTER and DRAFT may name files that FROM brings, whatever the order of the lines.
+        for words in [[InstructionWord.from], [.adapter, .draft]] {
+            for instruction in modelfile.instructions where words.contains(instruction.word) {
+                do {
+                    try add(instruction, to: &model)
+                } catch let error as KapsuleError {
+                    throw error.blaming(instruction.valueSpan)
+                }
+            }
+        }
+        guard !model.files.isEmpty else { throw nothingLeft(modelfile) }
+        return Resolution(bundle: try bundle(of: model, modelfile), sources: model.sources)
+    }
+
+    private func bundle(of model: Assembly, _ modelfile: Modelfile) throws -> ModelBundle {
+        let card = modelfile.card.onTop(of: model.inherited)
+        let files = model.files.values.sorted { $0.path < $1.path }
+        return ModelBundle(
+            identity: [model.name ?? "model", model.revision].compactMap(\.self).joined(separator: "@"),
+            card: card, modelfile: Array(try model.canonicalText(card).utf8), origin: model.origin, files: files,
+            lanes: LanePolicy(reserving: reservedLayers).lanes(forSizes: files.map(\.source.size)))
+    }
+
+    private func nothingLeft(_ modelfile: Modelfile) -> KapsuleError {
+        KapsuleError(
+            .usage, id: "source.empty", "no file is left for the model",
+            remedy: "check FROM, EXCLUDE, --exclude, --include and the ignore file",
+            at: modelfile.instructions.first { $0.word == .from }?.valueSpan)
+    }
+
+    // MARK: One line
+
+    private func add(_ instruction: Instruction, to model: inout Assembly) throws {
+        let line = Line(instruction: instruction)
+        let reference = try SourceReference(parsing: instruction.value)
+        if let path = reference.path {
+            let local = LocalSource(context: context, rules: model.rules, cache: cache)
+            if let found = try local.find(path) { return try add(found, line, local, to: &model) }
+        }
+        guard line.word == .from, let image = try images.open(reference) else { throw try notFound(line, reference) }
+        try add(image, line, to: &model)
+    }
+
+    private struct Line {
+        let instruction: Instruction
+        var word: InstructionWord { instruction.word }
+        var value: String { instruction.value }
+        var span: SourceSpan { instruction.valueSpan }
+    }
+
+    private func add(
+        _ found: LocalSource.Found, _ line: Line, _ local: LocalSource, to model: inout Assembly
+    ) throws {
+        switch found {
+        case .file(let candidate):
+            try model.add(
+                [candidate], named: candidate.file.path.name, reference: line.value, span: line.span)
+            model.mention(line.word, model.path(of: candidate.identity)?.text ?? candidate.file.path.text)
+        case .directory(let root, let entries):
+            let name = LocalSource.lastPart(root)
+            // What FROM names is the model itself; ADAPTER and DRAFT keep a directory of their own.
+            let prefix = line.word == .from ? "" : "\(name)/"
+            let candidates = try entries.map { entry in
+                try local.candidate(
+                    entry.realPath, entry.status, at: try BundlePath(validating: prefix + entry.path.text))
+            }
+            try model.add(candidates, named: name, reference: line.value, span: line.span)
+            model.mention(line.word, line.word == .from ? "." : model.directory(of: candidates, in: entries) ?? name)
+        }
+    }
+
+    private func add(_ image: Image, _ line: Line, to model: inout Assembly) throws {
+        let rules = model.rules
+        let found = try ImageModel(image, wants: rules.admits, fetch: { try images.fetch(image, $0) })
+        let digest = image.manifest.digest
+        try model.add(
+            found.candidates, named: image.origin.name, revision: digest.description, reference: line.value,
+            span: line.span)
+        model.inherit(found.modelfile)
+        let annotations = image.manifest.content.annotations
+        model.origin = Origin(
+            url: annotations["org.opencontainers.image.source"],
+            revision: annotations["org.opencontainers.image.revision"],
+            title: annotations["org.opencontainers.image.title"],
+            licenses: annotations["org.opencontainers.image.licenses"])
+    }
+
+    private func notFound(_ line: Line, _ reference: SourceReference) throws -> KapsuleError {
+        let names = try Directories.names(in: context)
+        let suggestion = Suggestion.nearest(to: line.value, among: names).map { "did you mean \($0)?" }
+        if case .pathOrModelName = reference, line.word == .from {
+            return KapsuleError(
+                .usage, id: "source.not-found",
+                "'\(line.value)' is neither a file or directory of the context \(context), nor an image of the local store",
+                remedy: suggestion ?? "check the name; an image of a registry is written oci://HOST/REPOSITORY:TAG")
+        }
+        return KapsuleError(
+            .usage, id: "source.not-found", "\(line.word.rawValue) names '\(line.value)', which does not exist",
+            remedy: suggestion ?? "paths start at the context \(context)")
+    }
+}
+
+extension SourceReference {
+    /// What to look for on disk first; nil for what cannot be a path.
+    fileprivate var path: String? {
+        switch self {
+        case .path(let path), .pathOrModelName(let path): path
+        case .hub, .registry, .layout, .archive, .ollama, .git: nil
+        }
+    }
+}
+
+extension Modelfile {
+    /// The patterns of all EXCLUDE lines, in order.
+    var excludePatterns: PathFilter {
+        PathFilter(
+            instructions.flatMap { instruction -> [String] in
+                guard case .exclude(let patterns, _) = instruction.content else { return [] }
+                return patterns.map(\.text)
+            })
+    }
+}
+
+extension ModelCard {
+    /// What a model says that is built on another: its own words where it has any.
+    ///
+    /// Parameters replace by name, `stop` as a list; messages replace as a whole; licences are added.
+    ///
+    /// Source: observed behaviour of `ollama create` with FROM a model.
+    func onTop(of base: ModelCard) -> ModelCard {
+        var card = self
+        let own = Set(parameters.map(\.name))
+        card.parameters = base.parameters.filter { !own.contains($0.name) } + parameters
+        card.template = template ?? base.template
+        card.system = system ?? base.system
+        card.licenses = base.licenses + licenses.filter { !base.licenses.contains($0) }
+        card.messages = messages.isEmpty ? base.messages : messages
+        card.renderer = renderer ?? base.renderer
+        card.parser = parser ?? base.parser
+        card.requires = requires ?? base.requires
+        return card
+    }
+}

@@ -1,0 +1,179 @@
+public import KapsuleCore
+internal import KapsuleCrypto
+internal import KapsuleIO
+public import OCI
+
+/// Writes the model inside an image to a directory: what vLLM and transformers load, and a context that builds again.
+///
+/// Layers go from where they are straight to files; nothing is kept twice, and what is there already is not fetched.
+public struct ImageUnpacker: Sendable {
+    /// Layers at one time.
+    public let concurrency: Int
+    public let include: PathFilter
+    public let exclude: PathFilter
+    /// Whether a file that is there with other content is replaced.
+    public let replaces: Bool
+    public let progress: any ProgressReporter
+
+    public init(
+        concurrency: Int, include: PathFilter, exclude: PathFilter, replaces: Bool, progress: any ProgressReporter
+    ) {
+        self.concurrency = concurrency
+        self.include = include
+        self.exclude = exclude
+        self.replaces = replaces
+        self.progress = progress
+    }
+
+    /// - Throws: `.unverified` for a layer that is not what the manifest promises, `.conflict` for a file that is there
+    ///   with other content, `.usage` when there is no model or nothing of it is selected.
+    public func unpack(_ image: Image, into target: String) async throws {
+        try Directories.make(target)
+        let layers = try missingLayers(of: image, in: target)
+        // Layers that say that they share no file need not wait for one another; others go bottom first.
+        let isDisjoint = Self.areDisjoint(layers)
+        let groups = isDisjoint ? layers.map { [$0] } : [layers]
+        let unpackers = try groups.map { _ in try DirectoryUnpacker(into: target, options: options) }
+        try unpackers.first?.checkSpace(for: layers.map(\.artifact))
+        let lanes = zip(groups, unpackers).map { Lane(layers: $0, unpacker: Unpacker($1)) }
+        try await forEach(lanes, limit: concurrency) { lane in
+            for layer in lane.layers { try unpack(layer, of: image, with: lane.unpacker.value) }
+        }
+        let report = unpackers.map { $0.finish() }
+        if report.allSatisfy({ $0.written == 0 && $0.kept == 0 }), layers.count == image.manifest.content.layers.count {
+            throw nothingSelected(image)
+        }
+    }
+
+    /// Layers that go one after the other, through an unpacker that one task at a time uses.
+    private struct Lane: Sendable {
+        let layers: [Descriptor]
+        let unpacker: Unpacker
+    }
+
+    /// Handed to the one task that uses it.
+    // `DirectoryUnpacker` is for one thread at a time, and a lane is run by one task.
+    private struct Unpacker: @unchecked Sendable {
+        let value: DirectoryUnpacker
+        init(_ value: DirectoryUnpacker) { self.value = value }
+    }
+
+    private var options: UnpackOptions {
+        var options = UnpackOptions()
+        options.prefix = ImageFormat.root
+        options.include = include
+        options.exclude = exclude
+        options.force = replaces
+        return options
+    }
+
+    private func nothingSelected(_ image: Image) -> KapsuleError {
+        KapsuleError(
+            .usage, id: "export.nothing",
+            "\(image.origin.name) has no files below /\(ImageFormat.root)/ that are wanted",
+            remedy: include.isEmpty && exclude.isEmpty
+                ? "check with 'kapsule inspect' that it is a model" : "check --include and --exclude")
+    }
+
+    // MARK: Which layers
+
+    /// The layers whose files are not all there already, as far as their annotations tell.
+    private func missingLayers(of image: Image, in target: String) throws -> [Descriptor] {
+        try image.manifest.content.layers.filter { layer in
+            guard let file = Self.onlyFile(of: layer) else { return true }
+            guard include.isEmpty || include.excludes(file.path), !exclude.excludes(file.path) else { return false }
+            return try !isThere(file, in: target, size: layer.size)
+        }
+    }
+
+    private static func onlyFile(of layer: Descriptor) -> (path: BundlePath, artifact: Artifact)? {
+        let annotations = layer.annotations
+        guard let path = annotations[ImageFormat.Annotation.path].flatMap({ try? BundlePath(validating: $0) }),
+            let digest = annotations[ImageFormat.Annotation.sha256].flatMap({ Digest(hex: $0) }),
+            let size = annotations[ImageFormat.Annotation.size].flatMap({ Int64($0) })
+        else { return nil }
+        return (path, Artifact(digest: digest, size: size))
+    }
+
+    /// Whether a run before this one has finished the file: it is read again, for names and sizes prove nothing.
+    private func isThere(_ file: (path: BundlePath, artifact: Artifact), in target: String, size: Int64) throws -> Bool
+    {
+        let path = "\(target)/\(file.path)"
+        guard let status = try FileStatus.of(path, followsLinks: false), status.kind == .regular,
+            status.size == file.artifact.size
+        else { return false }
+        return try progress.during("check \(file.path)", total: status.size) { activity in
+            let source = try FileSource(path: path)
+            var sink = CountedHash(activity: activity)
+            try source.read(0..<source.size, into: &sink)
+            return sink.finalize() == file.artifact.digest
+        }
+    }
+
+    private static func areDisjoint(_ layers: [Descriptor]) -> Bool {
+        var paths: Set<String> = []
+        for layer in layers {
+            guard let names = fileNames(of: layer) else { return false }
+            for name in names { guard paths.insert(name).inserted else { return false } }
+        }
+        return true
+    }
+
+    private static func fileNames(of layer: Descriptor) -> [String]? {
+        if let path = layer.annotations[ImageFormat.Annotation.path] { return [path] }
+        guard let list = layer.annotations[ImageFormat.Annotation.files],
+            case .object(let members)? = try? JSON.decode(Array(list.utf8), what: "a list of files")
+        else { return nil }
+        return members.map(\.name)
+    }
+
+    // MARK: One layer
+
+    private func unpack(_ layer: Descriptor, of image: Image, with unpacker: DirectoryUnpacker) throws {
+        let what = "layer \(layer.digest) of \(image.origin.name)"
+        let compression = try LayerCompression(mediaType: layer.mediaType)
+        let title = layer.annotations[ImageFormat.Annotation.path] ?? "layer \(layer.digest.short)"
+        try progress.during(title, total: layer.size) { activity in
+            let source = try image.origin.blob(layer)
+            guard source.size == layer.size else {
+                throw KapsuleError(
+                    .unverified, id: "content.mismatch",
+                    "\(what) has \(source.size) bytes, and its manifest promises \(layer.size)",
+                    remedy: "make or copy the image again")
+            }
+            if let file = source as? FileSource {
+                try unpacker.unpack(file, layer.artifact, compression: compression, what: what)
+                activity.advance(by: Int(layer.size))
+                return
+            }
+            let sink = unpacker.layer(layer.artifact, compression: compression, what: what)
+            var counted = CountedLayer(sink: sink, activity: activity)
+            try source.read(0..<source.size, into: &counted)
+            try sink.finish()
+        }
+    }
+}
+
+private struct CountedLayer: ByteSink {
+    let sink: LayerUnpacker
+    let activity: Activity
+
+    mutating func write(_ bytes: Span<UInt8>) throws {
+        try sink.write(bytes)
+        activity.advance(by: bytes.count)
+    }
+}
+
+private struct CountedHash: ByteSink, ~Copyable {
+    private var hasher = SHA256Hasher()
+    let activity: Activity
+
+    init(activity: Activity) { self.activity = activity }
+
+    mutating func write(_ bytes: Span<UInt8>) {
+        hasher.update(bytes)
+        activity.advance(by: bytes.count)
+    }
+
+    mutating func finalize() -> Digest { hasher.finalize() }
+}

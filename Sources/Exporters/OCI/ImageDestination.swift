@@ -1,0 +1,73 @@
+public import KapsuleCore
+public import OCI
+
+/// Where an image is put: a layout on disk, or a repository of a registry.
+///
+/// Blocks the calling thread; may be used from several at one time.
+public protocol ImageDestination: Sendable {
+    /// As the plan and errors name it: `store mistral:7b`, `localhost:5000/m:1`.
+    var name: String { get }
+    /// A directory on the file system that is filled; nil for a registry.
+    var directory: String? { get }
+    /// Whether it has the blob, without asking the network; nil when only the network knows.
+    func hasBlobNearby(_ blob: Artifact) -> Bool?
+    /// Whether it has the blob.
+    func hasBlob(_ blob: Artifact) throws -> Bool
+    /// Takes a blob whose digest is not known yet.
+    ///
+    /// - Parameter size: exact length in bytes where known beforehand.
+    func openBlob(size: Int64?) throws -> any BlobSink
+    /// Takes a blob whose digest is known; does nothing when it has it.
+    ///
+    /// - Parameters:
+    ///   - origin: where the same registry may have it already.
+    ///   - activity: advanced by what is moved.
+    func putBlob(
+        _ blob: Descriptor, from source: any ByteSource, mountFrom origin: Reference?, _ activity: Activity?) throws
+    /// Makes the image visible under every tag, or under none.
+    ///
+    /// - Throws: `.conflict` when a tag names another image and `replaces` is false; nothing is changed then.
+    func publish(_ image: PublishedImage, replaces: Bool) throws
+    /// What stdout gets: names the image for ever.
+    func reference(to manifest: Digest) -> String
+}
+
+/// What `publish` makes visible: an image manifest, or an index with its manifests.
+public struct PublishedImage: Sendable {
+    /// What the tags name.
+    public let root: Descriptor
+    public let bytes: [UInt8]
+    /// Manifests that `root` refers to, when it is an index.
+    public let children: [(descriptor: Descriptor, bytes: [UInt8])]
+
+    public init(root: Descriptor, bytes: [UInt8], children: [(descriptor: Descriptor, bytes: [UInt8])] = []) {
+        self.root = root
+        self.bytes = bytes
+        self.children = children
+    }
+}
+
+/// A blob on its way.
+public protocol BlobSink: AnyObject, ByteSink {
+    /// All bytes have come, and `digest` is theirs.
+    func finish(_ digest: Digest) throws
+    /// Gives up; nothing stays behind.
+    func abandon()
+}
+
+/// What earlier runs have found out about layers.
+public struct LayerMemory: Sendable {
+    /// The layer that a key stands for, where it was made before.
+    public let recall: @Sendable (Digest) -> Artifact?
+    public let remember: @Sendable (Digest, Artifact) -> Void
+
+    public init(
+        recall: @escaping @Sendable (Digest) -> Artifact?, remember: @escaping @Sendable (Digest, Artifact) -> Void
+    ) {
+        self.recall = recall
+        self.remember = remember
+    }
+
+    /// Remembers nothing.
+    public static let none = LayerMemory(recall: { _ in nil }, remember: { _, _ in })
+}

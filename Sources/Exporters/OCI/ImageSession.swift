@@ -1,0 +1,213 @@
+internal import Formats
+internal import KapsuleCore
+internal import KapsuleCrypto
+internal import OCI
+internal import Synchronization
+
+/// One image being made.
+final class ImageSession: ExportSession {
+    let name: String
+    private let bundle: ModelBundle
+    private let destination: any ImageDestination
+    private let options: ImageExporter.Options
+    private let layers: [LayerPlan]
+    /// What is known of the files before anything is read.
+    private let knownFiles: [Artifact?]
+    private let finished = Mutex<[Int: FinishedLayer]>([:])
+
+    /// A layer whose blob is at the destination.
+    struct FinishedLayer: Sendable {
+        let blob: Artifact
+        /// Digest of the uncompressed tar.
+        let diffID: Digest
+    }
+
+    init(_ bundle: ModelBundle, to destination: any ImageDestination, _ options: ImageExporter.Options) {
+        self.bundle = bundle
+        self.destination = destination
+        self.options = options
+        name = "oci → \(destination.name)"
+        layers = bundle.lanes.indices.map { index in
+            LayerPlan(
+                lane: bundle.lanes[index], of: bundle, directories: index == 0 ? Self.directories(of: bundle) : [])
+        }
+        knownFiles = bundle.files.map { file in
+            file.source.digest.map { Artifact(digest: $0, size: file.source.size) }
+        }
+    }
+
+    /// Every directory of the image, parents first. They are in the first layer, once: user 1010 must get through.
+    private static func directories(of bundle: ModelBundle) -> [String] {
+        let below = Set(bundle.files.flatMap(\.path.ancestors)).map { "\(ImageFormat.root)/\($0)" }
+        return [ImageFormat.root] + below.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    // MARK: Lanes
+
+    var directory: String? { destination.directory }
+
+    var size: Int64 {
+        guard destination.directory != nil else { return 0 }
+        return layers.indices.reduce(0) { sum, index in
+            if case .present = foresee(lane: index) { return sum }
+            return sum + layers[index].tar.size
+        }
+    }
+
+    func foresee(lane index: Int) -> Foresight {
+        guard let blob = recall(index)?.blob else { return .reads }
+        switch destination.hasBlobNearby(blob) {
+        case true?: return .present(blob)
+        case false?: return .reads
+        case nil: return .known(blob)
+        }
+    }
+
+    func open(lane index: Int) throws -> (any LaneSink)? {
+        if let known = recall(index), try destination.hasBlob(known.blob) {
+            finished.withLock { $0[index] = known }
+            return nil
+        }
+        let plan = layers[index]
+        let isPlain = options.compression == .none
+        let blob = try destination.openBlob(size: isPlain ? plan.tar.size : nil)
+        return TarLaneSink(plan, into: isPlain ? PlainLayer(blob) : GzipLayer(blob)) { [self] layer in
+            finished.withLock { $0[index] = layer }
+        }
+    }
+
+    // MARK: Commit
+
+    func commit(_ files: [Artifact?]) throws -> ExportReceipt {
+        let made = try layers.indices.map { index in
+            guard let layer = finished.withLock({ $0[index] }) else {
+                throw KapsuleError(.defect, id: "oci.layer-missing", "layer \(index) of \(name) was never written")
+            }
+            return describe(layer, layers[index], files)
+        }
+        remember(files)
+        let all = made + [try putModelfile()]
+        try copyBase()
+        let image = try publishable(all)
+        try destination.publish(image, replaces: options.replaces)
+        return ExportReceipt(
+            identity: image.root.digest, reference: destination.reference(to: image.root.digest),
+            outputs: all.map { ($0.title, $0.descriptor.artifact) })
+    }
+
+    private func describe(_ layer: FinishedLayer, _ plan: LayerPlan, _ files: [Artifact?]) -> DescribedLayer {
+        DescribedLayer(
+            title: plan.title,
+            descriptor: Descriptor(
+                mediaType: layerType, digest: layer.blob.digest, size: layer.blob.size,
+                annotations: annotations(for: plan, files)),
+            diffID: layer.diffID, createdBy: plan.createdBy)
+    }
+
+    private var layerType: String { options.compression == .gzip ? MediaType.tarGzip : MediaType.tar }
+
+    private func annotations(for plan: LayerPlan, _ files: [Artifact?]) -> [String: String] {
+        let known = plan.files.compactMap { index in files[index].map { (path: bundle.files[index].path, file: $0) } }
+        guard known.count == plan.files.count else { return [:] }
+        if known.count == 1 { return Self.annotations(of: known[0].path.text, known[0].file) }
+        guard known.count <= ImageFormat.mostListedFiles else { return [:] }
+        let list = JSON.object(known.map { JSON.Member($0.path.text, .string($0.file.digest.hex)) })
+        return [ImageFormat.Annotation.files: list.compact]
+    }
+
+    private static func annotations(of path: String, _ file: Artifact) -> [String: String] {
+        [
+            ImageFormat.Annotation.path: path, ImageFormat.Annotation.sha256: file.digest.hex,
+            ImageFormat.Annotation.size: String(file.size),
+        ]
+    }
+
+    /// The Modelfile is in a layer of its own, the last: a changed parameter moves a few kilobytes.
+    private func putModelfile() throws -> DescribedLayer {
+        let text = MemorySource(bundle.modelfile, digest: Digest.of(bundle.modelfile))
+        let tar = TarLayout([.file("\(ImageFormat.root)/\(ImageFormat.modelfilePath)", size: text.size)])
+        var plain = MemorySink()
+        try plain.append(tar.archive(of: [text]))
+        let stored = options.compression == .gzip ? try Self.gzipped(plain.bytes) : plain.bytes
+        let descriptor = Descriptor(
+            mediaType: layerType, digest: Digest.of(stored), size: Int64(stored.count),
+            annotations: Self.annotations(
+                of: ImageFormat.modelfilePath, Artifact(digest: Digest.of(bundle.modelfile), size: text.size)))
+        try destination.putBlob(descriptor, from: MemorySource(stored, digest: descriptor.digest), mountFrom: nil, nil)
+        return DescribedLayer(
+            title: ImageFormat.modelfilePath, descriptor: descriptor, diffID: Digest.of(plain.bytes),
+            createdBy: "kapsule: copy Modelfile to /\(ImageFormat.root)/")
+    }
+
+    private static func gzipped(_ bytes: [UInt8]) throws -> [UInt8] {
+        var gzip = GzipSink(MemorySink())
+        try gzip.write(bytes.span)
+        try gzip.finish()
+        return gzip.next.bytes
+    }
+
+    private func copyBase() throws {
+        guard let base = options.base else { return }
+        for layer in base.manifest.layers {
+            try destination.putBlob(layer, from: try base.blob(layer), mountFrom: base.origin, nil)
+        }
+    }
+
+    /// The manifest, or the index over one manifest a platform.
+    private func publishable(_ layers: [DescribedLayer]) throws -> PublishedImage {
+        let children = try options.platforms.map { try manifest(of: layers, for: $0) }
+        if children.count == 1 { return PublishedImage(root: children[0].descriptor, bytes: children[0].bytes) }
+        let index = ImageIndex(
+            manifests: children.map(\.descriptor), annotations: ImageWords.annotations(of: bundle)
+        ).encoded()
+        return PublishedImage(
+            root: Descriptor(mediaType: MediaType.index, digest: index.digest, size: index.size),
+            bytes: index.bytes, children: children)
+    }
+
+    private func manifest(
+        of layers: [DescribedLayer], for platform: Platform
+    ) throws -> (descriptor: Descriptor, bytes: [UInt8]) {
+        let config = ImageWords.config(of: bundle, layers, platform: platform, options)
+        let configBlob = Descriptor(mediaType: MediaType.config, digest: Digest.of(config), size: Int64(config.count))
+        try destination.putBlob(configBlob, from: MemorySource(config, digest: configBlob.digest), mountFrom: nil, nil)
+        let manifest = Manifest(
+            config: configBlob, layers: (options.base?.manifest.layers ?? []) + layers.map(\.descriptor),
+            annotations: ImageWords.annotations(of: bundle)
+        ).encoded()
+        let descriptor = Descriptor(
+            mediaType: MediaType.manifest, digest: manifest.digest, size: manifest.size,
+            platform: options.platforms.count > 1 ? platform : nil)
+        return (descriptor, manifest.bytes)
+    }
+
+    // MARK: Memory
+
+    private func recall(_ index: Int) -> FinishedLayer? {
+        guard let key = layers[index].key(knownFiles, of: bundle, options.compression),
+            let blob = options.memory.recall(key)
+        else { return nil }
+        guard options.compression == .gzip else { return FinishedLayer(blob: blob, diffID: blob.digest) }
+        // The digest of the tar inside is remembered beside that of the blob.
+        return options.memory.recall(Self.diffKey(key)).map { FinishedLayer(blob: blob, diffID: $0.digest) }
+    }
+
+    private func remember(_ files: [Artifact?]) {
+        for (index, layer) in finished.withLock({ $0 }) {
+            guard let key = layers[index].key(files, of: bundle, options.compression) else { continue }
+            options.memory.remember(key, layer.blob)
+            guard options.compression == .gzip else { continue }
+            options.memory.remember(Self.diffKey(key), Artifact(digest: layer.diffID, size: layers[index].tar.size))
+        }
+    }
+
+    private static func diffKey(_ key: Digest) -> Digest { Digest.of("diff-id \(key)") }
+}
+
+/// A layer as the manifest, the config and the result name it.
+struct DescribedLayer {
+    let title: String
+    let descriptor: Descriptor
+    let diffID: Digest
+    let createdBy: String
+}

@@ -1,0 +1,95 @@
+public import KapsuleCore
+internal import KapsuleIO
+public import OCI
+
+/// A repository of a registry. Layers stream there from their source: nothing is kept on disk on the way.
+public struct RegistryDestination: ImageDestination {
+    private let client: RegistryClient
+    private let tags: [String]
+    private let spoolDirectory: String
+
+    /// - Parameters:
+    ///   - tags: what the image is to be called; may be empty.
+    ///   - spoolDirectory: for layers whose length is not known before they are compressed.
+    public init(_ client: RegistryClient, tags: [String], spoolDirectory: String) {
+        self.client = client
+        self.tags = tags
+        self.spoolDirectory = spoolDirectory
+    }
+
+    public var name: String { "\(client.host)/\(client.repository)" + (tags.first.map { ":\($0)" } ?? "") }
+    public var directory: String? { nil }
+
+    public func hasBlobNearby(_ blob: Artifact) -> Bool? { nil }
+    public func hasBlob(_ blob: Artifact) throws -> Bool { try client.blobSize(blob.digest) == blob.size }
+
+    public func openBlob(size: Int64?) throws -> any BlobSink {
+        guard let size else { return SpooledBlob(client, try AtomicFile(in: spoolDirectory, mode: 0o600)) }
+        return StreamedBlob(try client.beginStreamedUpload(size: size))
+    }
+
+    public func putBlob(
+        _ blob: Descriptor, from source: any ByteSource, mountFrom origin: Reference?, _ activity: Activity?
+    ) throws {
+        let mount = origin.flatMap { $0.host == client.host ? [$0.repository] : nil } ?? []
+        _ = try client.uploadBlob(blob, from: source, mountFrom: mount, activity: activity)
+    }
+
+    public func publish(_ image: PublishedImage, replaces: Bool) throws {
+        if !replaces { try checkTags(image.root.digest) }
+        for child in image.children {
+            try client.putManifest(
+                child.bytes, mediaType: child.descriptor.mediaType, as: .digest(child.descriptor.digest))
+        }
+        // By digest first: a tag then moves in one act to something that is whole.
+        try client.putManifest(image.bytes, mediaType: image.root.mediaType, as: .digest(image.root.digest))
+        for tag in tags { try client.putManifest(image.bytes, mediaType: image.root.mediaType, as: .tag(tag)) }
+    }
+
+    private func checkTags(_ digest: Digest) throws {
+        for tag in tags {
+            guard let present = try client.headManifest(.tag(tag)), present.digest != digest else { continue }
+            throw KapsuleError(
+                .conflict, id: "registry.tag-exists",
+                "\(client.host)/\(client.repository):\(tag) exists and is another image (\(present.digest))",
+                remedy: "use another tag, or --force to replace it")
+        }
+    }
+
+    public func reference(to manifest: Digest) -> String { "\(client.host)/\(client.repository)@\(manifest)" }
+}
+
+/// A blob that is compressed first, into an unnamed file, and sent when its length and digest are known: a registry
+/// that has it is then sent nothing.
+private final class SpooledBlob: BlobSink {
+    private let client: RegistryClient
+    private let spool: AtomicFile
+    private var sink: FileSink
+
+    init(_ client: RegistryClient, _ spool: AtomicFile) {
+        self.client = client
+        self.spool = spool
+        sink = FileSink(spool.file)
+    }
+
+    func write(_ bytes: Span<UInt8>) throws { try sink.write(bytes) }
+
+    func finish(_ digest: Digest) throws {
+        let source = try FileSource(spool.file, digest: digest)
+        let blob = Descriptor(mediaType: MediaType.tarGzip, digest: digest, size: source.size)
+        try client.uploadBlob(blob, from: source)
+    }
+
+    func abandon() {}
+}
+
+/// A blob of known length, on its way in one request.
+private final class StreamedBlob: BlobSink {
+    private var upload: StreamedBlobUpload
+
+    init(_ upload: StreamedBlobUpload) { self.upload = upload }
+
+    func write(_ bytes: Span<UInt8>) throws { try upload.write(bytes) }
+    func finish(_ digest: Digest) throws { try upload.finish(digest) }
+    func abandon() { upload.abandon() }
+}

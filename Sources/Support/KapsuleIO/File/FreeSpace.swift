@@ -1,0 +1,32 @@
+internal import KapsuleCore
+
+/// Whether an output fits, before the first byte is written.
+public enum FreeSpace {
+    /// Room that is left alone, in bytes: manifests, indexes and what the file system needs for itself.
+    private static let margin: Int64 = 4 << 20
+
+    /// - Parameters:
+    ///   - directory: exists, or a directory above it does.
+    ///   - what: completes "… needs 14.9 GiB".
+    /// - Throws: `.noSpace` with what is needed, what is free, and where.
+    public static func require(_ bytes: Int64, in directory: String, for what: String) throws {
+        guard bytes > 0, let existing = nearestExisting(directory) else { return }
+        let free = try Directories.freeBytes(at: existing)
+        let needed = bytes + margin
+        guard free < needed else { return }
+        throw KapsuleError(
+            .noSpace, id: "output.no-space",
+            "\(what) needs \(ByteCount.text(needed)) in \(directory), and \(ByteCount.text(free)) are free there",
+            remedy: "free \(ByteCount.text(needed - free)) there, or write elsewhere with --output")
+    }
+
+    private static func nearestExisting(_ path: String) -> String? {
+        var path = path
+        while !path.isEmpty {
+            if (try? FileStatus.of(path, followsLinks: true)) != nil { return path }
+            guard let slash = path.lastIndex(of: "/") else { return "." }
+            path = String(path[..<slash])
+        }
+        return "/"
+    }
+}

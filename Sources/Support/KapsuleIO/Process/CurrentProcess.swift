@@ -1,0 +1,21 @@
+internal import Glibc
+internal import KapsuleCore
+
+/// This process.
+public enum CurrentProcess {
+    /// Ends the process.
+    public static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
+
+    /// Sets a variable for this process and those it starts. Before other threads read the environment.
+    public static func setEnvironment(_ name: String, _ value: String) { _ = unsafe setenv(name, value, 1) }
+
+    /// The user's own directory: `HOME`, else what the system says.
+    public static func home() throws -> String {
+        if let home = unsafe getenv("HOME"), unsafe home.pointee != 0 { return unsafe String(cString: home) }
+        guard let user = unsafe getpwuid(getuid()) else {
+            throw KapsuleError(
+                .usage, id: "io.no-home", "the user has no home directory", remedy: "set HOME to one")
+        }
+        return unsafe String(cString: user.pointee.pw_dir)
+    }
+}

@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import Exporters
+internal import KapsuleCore
+internal import OCI
+
+struct Inspect: Verb {
+    static let configuration = CommandConfiguration(
+        abstract: "Say what an image is: sizes, digests, layers, labels.",
+        discussion: """
+            Nothing but manifests and configs is read.
+
+              kapsule inspect mistral:7b
+              kapsule inspect oci:./layout
+              kapsule inspect --json ghcr.io/acme/mistral:7b
+            """)
+
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], or HOST/REPOSITORY:TAG.")
+    var what: String
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Option(help: ArgumentHelp("The image of an index to show. Default: linux/amd64.", valueName: "os/arch"))
+    var platform: String?
+
+    @OptionGroup(title: "Registry") var registry: RegistryFlags
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        if let platform, Platform(parsing: platform) == nil {
+            throw ValidationError("'\(platform)' is no platform: write os/architecture, such as linux/arm64.")
+        }
+    }
+
+    func run(in toolbox: Toolbox) async throws {
+        let locator = try ImageLocator(toolbox, registry)
+        let image = try Image(
+            try locator.origin(of: what, prefersStore: false), platform: platform.flatMap(Platform.init))
+        let description = try ImageDescription(image)
+        try toolbox.print(json ? description.json.pretty : description.text)
+    }
+}

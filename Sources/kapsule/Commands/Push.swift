@@ -1,0 +1,58 @@
+internal import ArgumentParser
+internal import Exporters
+internal import KapsuleCore
+internal import OCI
+internal import Store
+
+struct Push: Verb {
+    static let configuration = CommandConfiguration(
+        abstract: "Send an image of the local store, or of a layout, to a registry.",
+        discussion: """
+            Blobs that the registry has are not sent again.
+
+              kapsule push mistral:7b ghcr.io/acme/mistral:7b
+              kapsule push oci:./layout:7b localhost:5000/mistral:7b
+            """)
+
+    @Argument(help: "A name of the local store, or oci:DIR[:TAG].")
+    var source: String
+
+    @Argument(help: "HOST/REPOSITORY[:TAG]; without it, SRC names the registry too.")
+    var reference: String?
+
+    @Option(help: ArgumentHelp("Blobs that move at one time.", valueName: "n"))
+    var concurrency = Limits.concurrency
+
+    @Flag(help: "Replace a tag that names another image.")
+    var force = false
+
+    @OptionGroup(title: "Registry") var registry: RegistryFlags
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws { try CommonChecks.concurrency(concurrency) }
+
+    func run(in toolbox: Toolbox) async throws {
+        let locator = try ImageLocator(toolbox, registry)
+        let target = try Reference(parsing: reference ?? source)
+        guard target.host != nil else {
+            throw KapsuleError(
+                .usage, id: "reference.no-host", "'\(target)' names no registry",
+                remedy: "write HOST/REPOSITORY:TAG, for example ghcr.io/you/\(target)")
+        }
+        guard target.digest == nil else {
+            throw KapsuleError(
+                .usage, id: "reference.digest", "'\(target)' has a digest, and what is pushed has its own",
+                remedy: "leave out the part from @ on")
+        }
+        let use = try locator.store.use()
+        let image = try Image(try locator.origin(of: source, prefersStore: true))
+        let client = try locator.registries.client(for: target, access: .push)
+        let destination = RegistryDestination(
+            client, tags: target.tag.map { [$0] } ?? [],
+            spoolDirectory: toolbox.temporaryDirectory)
+        try await ImageCopier(concurrency: concurrency, progress: toolbox.progress)
+            .copy(image, to: destination, replaces: force)
+        withExtendedLifetime(use) {}
+        try toolbox.print(target.pinned(to: image.root.digest).description)
+    }
+}

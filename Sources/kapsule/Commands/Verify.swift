@@ -1,0 +1,50 @@
+internal import ArgumentParser
+internal import KapsuleCore
+internal import OCI
+internal import Store
+
+struct Verify: Verb {
+    static let configuration = CommandConfiguration(
+        abstract: "Read every byte of an image, and check that it is what its names say.",
+        discussion: """
+            Without an argument all of the local store is checked.
+
+              kapsule verify
+              kapsule verify mistral:7b
+              kapsule verify oci:./layout
+            """)
+
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], or HOST/REPOSITORY:TAG; nothing for the whole store.")
+    var what: String?
+
+    @Option(help: ArgumentHelp("Blobs that are read at one time.", valueName: "n"))
+    var concurrency = Limits.concurrency
+
+    @OptionGroup(title: "Registry") var registry: RegistryFlags
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws { try CommonChecks.concurrency(concurrency) }
+
+    func run(in toolbox: Toolbox) async throws {
+        guard let what else { return try await verifyStore(toolbox) }
+        let locator = try ImageLocator(toolbox, registry)
+        let image = try Image(try locator.origin(of: what, prefersStore: false))
+        try await BlobCheck(concurrency: concurrency, progress: toolbox.progress).check(image)
+        try toolbox.print("\(image.origin.name): \(image.root.digest) is whole, \(image.blobs.count) blobs")
+    }
+
+    private func verifyStore(_ toolbox: Toolbox) async throws {
+        let store = try toolbox.store()
+        let findings = try await store.verify(threads: concurrency)
+        for finding in findings { toolbox.note(finding.text) }
+        let damage = findings.filter(\.isFatal)
+        guard let first = damage.first else {
+            return try toolbox.print("\(store.layout.path): \(try store.images().count) images are whole")
+        }
+        throw KapsuleError(
+            .unverified, id: "store.damaged",
+            damage.count == 1
+                ? first.text : "\(damage.count) things in the local store are damaged; the first: \(first.text)",
+            remedy: "remove the images named with 'kapsule rm', run 'kapsule prune', and build or pull them again")
+    }
+}

@@ -1,0 +1,192 @@
+internal import Builder
+internal import Exporters
+internal import KapsuleCore
+internal import KapsuleCrypto
+internal import KapsuleIO
+internal import ModelfileParser
+internal import OCI
+internal import Store
+
+/// What decides a build.
+struct BuildSettings {
+    var model: ModelOptions
+    var registry: RegistryFlags
+    var tags: [String]
+    var outputs: [OutputSpec]
+    var pushes = false
+    var compression = CompressionChoice.none
+    var platforms = [Platform(os: "linux", architecture: "amd64")]
+    var concurrency = Limits.concurrency
+    var replaces = false
+}
+
+/// What a build and the plan of a build have in common.
+struct Workshop {
+    let settings: BuildSettings
+    let toolbox: Toolbox
+    let locator: ImageLocator
+    private let cache: DigestCache?
+    private let memory: DigestCache
+
+    init(_ settings: BuildSettings, _ toolbox: Toolbox) throws {
+        self.settings = settings
+        self.toolbox = toolbox
+        locator = try ImageLocator(toolbox, settings.registry)
+        memory = try toolbox.digestCache()
+        cache = settings.model.noCache ? nil : memory
+        try BuildArguments.apply(settings.model.buildArguments)
+    }
+
+    /// Everything decided, nothing made.
+    struct Prepared {
+        let resolution: ModelResolver.Resolution
+        let sessions: [any ExportSession]
+        let plan: Plan
+    }
+
+    func prepare() throws -> Prepared {
+        let loaded = try LoadedModelfile.load(settings.model, in: toolbox)
+        try refuseEncryption(loaded.modelfile)
+        let base = try settings.model.base.map(openBase)
+        let resolution = try resolver(loaded, base).resolve(loaded.modelfile)
+        let options = try imageOptions(base)
+        let outputs = BuildOutputs(
+            locator: locator, tags: try settings.tags.map { try Reference(parsing: $0) }, outputs: settings.outputs,
+            pushes: settings.pushes)
+        let sessions = try outputs.destinations().map { destination in
+            try ImageExporter(to: destination, options).begin(resolution.bundle)
+        }
+        return Prepared(
+            resolution: resolution, sessions: sessions,
+            plan: Planner.plan(resolution.bundle, from: resolution.sources, to: sessions))
+    }
+
+    func run(_ prepared: Prepared) async throws -> Executor.Report {
+        let executor = Executor(concurrency: settings.concurrency, progress: toolbox.progress)
+        return try await executor.run(prepared.plan, for: prepared.resolution.bundle, to: prepared.sessions)
+    }
+
+    /// Reads back every blob of everything that was made.
+    func verify(_ results: BuildResults) async throws {
+        for reference in results.references {
+            let image = try Image(try locator.origin(of: reference, prefersStore: false))
+            try await BlobCheck(concurrency: settings.concurrency, progress: toolbox.progress).check(image)
+        }
+    }
+
+    // MARK: Pieces
+
+    private func resolver(_ loaded: LoadedModelfile, _ base: BaseImage?) -> ModelResolver {
+        let fetcher = LayerFetcher(store: locator.store, progress: toolbox.progress)
+        return ModelResolver(
+            context: loaded.context, rules: settings.model.rules,
+            reservedLayers: 1 + (base?.manifest.layers.count ?? 0), cache: cache,
+            images: ModelResolver.Images(open: openImage, fetch: fetcher.fetch))
+    }
+
+    private func openImage(_ reference: SourceReference) throws -> Image? {
+        switch reference {
+        case .registry(let registry):
+            return try Image(locator.registry(try Reference(parsing: registry.text)))
+        case .layout(let local):
+            let tag = local.digest?.description ?? local.tag
+            return try Image(
+                locator.layout(
+                    local.path + (tag.map { ($0.hasPrefix("sha256:") ? "@" : ":") + $0 } ?? ""),
+                    named: "oci:\(local.path)"))
+        case .pathOrModelName(let name):
+            return try locator.stored(name).map { try Image($0) }
+        case .path: return nil
+        case .hub: throw Self.unsupported("the Hugging Face hub")
+        case .ollama: throw Self.unsupported("Ollama models")
+        case .git: throw Self.unsupported("git repositories")
+        case .archive: throw Self.unsupported("oci-archive files")
+        }
+    }
+
+    private static func unsupported(_ what: String) -> KapsuleError {
+        KapsuleError(
+            .usage, id: "source.unsupported", "this version of kapsule does not read \(what)",
+            remedy: "fetch the model into a directory, and write FROM ./DIRECTORY")
+    }
+
+    /// Encryption that was asked for and cannot be done must not end in plaintext.
+    private func refuseEncryption(_ modelfile: Modelfile) throws {
+        guard let line = modelfile.instructions.first(where: { $0.word == .encrypt }) else { return }
+        throw KapsuleError(
+            .usage, id: "build.encryption-unsupported",
+            "the Modelfile asks for encryption, which this version of kapsule cannot do",
+            remedy: "nothing was made; take ENCRYPT out only if the model may be stored in plaintext", at: line.span)
+    }
+
+    private func openBase(_ text: String) throws -> BaseImage {
+        let image = try Image(try locator.origin(of: text, prefersStore: false), platform: settings.platforms.first)
+        return BaseImage(
+            origin: image.origin.reference, manifest: image.manifest.content,
+            config: try JSON.decode(try image.configBytes(), what: "the config of \(image.origin.name)"),
+            blob: { try image.origin.blob($0) })
+    }
+
+    private func imageOptions(_ base: BaseImage?) throws -> ImageExporter.Options {
+        var options = ImageExporter.Options()
+        options.compression = settings.compression.layers
+        options.platforms = settings.platforms
+        options.base = base
+        options.created = try SourceDateEpoch.created(toolbox.environment, settings.model.buildArguments)
+        options.replaces = settings.replaces
+        let (memory, forgets) = (memory, settings.model.noCache)
+        options.memory = LayerMemory(
+            recall: { forgets ? nil : memory.layer(for: $0) }, remember: { memory.recordLayer($0, $1) })
+        return options
+    }
+}
+
+/// The arguments that a build takes although Modelfiles have no ARG: those that buildx knows of itself.
+enum BuildArguments {
+    private static let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"]
+
+    static func apply(_ arguments: [String]) throws {
+        for argument in arguments {
+            let (name, value) = try split(argument)
+            if proxies.contains(name.uppercased()) {
+                CurrentProcess.setEnvironment(name.lowercased(), value)
+                CurrentProcess.setEnvironment(name.uppercased(), value)
+            }
+        }
+    }
+
+    static func value(of name: String, in arguments: [String]) throws -> String? {
+        try arguments.map(split).last { $0.name == name }?.value
+    }
+
+    private static func split(_ argument: String) throws -> (name: String, value: String) {
+        let pair = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard pair.count == 2, proxies.contains(pair[0].uppercased()) || pair[0] == "SOURCE_DATE_EPOCH" else {
+            throw KapsuleError(
+                .usage, id: "usage.build-arg", "'--build-arg \(pair[0])' is used by nothing: Modelfiles have no ARG",
+                remedy: "use SOURCE_DATE_EPOCH=…, HTTP_PROXY=…, HTTPS_PROXY=… or NO_PROXY=…")
+        }
+        return (pair[0], pair[1])
+    }
+}
+
+/// `SOURCE_DATE_EPOCH`, the time that a reproducible build gives.
+///
+/// Source: reproducible-builds.org, "SOURCE_DATE_EPOCH specification".
+enum SourceDateEpoch {
+    /// RFC 3339; nil when the variable is not set.
+    static func created(_ environment: [String: String], _ arguments: [String]) throws -> String? {
+        guard
+            let text = try BuildArguments.value(of: "SOURCE_DATE_EPOCH", in: arguments)
+                ?? environment["SOURCE_DATE_EPOCH"],
+            !text.isEmpty
+        else { return nil }
+        guard let seconds = Int64(text), (0...253_402_300_799).contains(seconds), !text.hasPrefix("+") else {
+            throw KapsuleError(
+                .usage, id: "usage.source-date-epoch",
+                "SOURCE_DATE_EPOCH is '\(text)', which is not a whole number of seconds",
+                remedy: "set it to seconds since 1970, such as $(git log -1 --format=%ct), or unset it")
+        }
+        return Timestamp.text(seconds)
+    }
+}

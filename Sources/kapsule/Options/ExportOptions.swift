@@ -1,0 +1,52 @@
+internal import ArgumentParser
+internal import Exporters
+internal import KapsuleCore
+internal import KapsuleIO
+internal import OCI
+
+/// How an image is written: what pull and export share.
+struct ExportOptions: ParsableArguments {
+    @Option(name: [.short, .long], help: ArgumentHelp("The directory to write to.", valueName: "dir"))
+    var output: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "oci, a layout; or hf, the model's files as vLLM and transformers read them.", valueName: "format"))
+    var format = ExportFormat.oci
+
+    @Option(help: ArgumentHelp("Take only files that match; layers without any are not fetched.", valueName: "glob"))
+    var include: [String] = []
+
+    @Option(help: ArgumentHelp("Leave out files that match.", valueName: "glob"))
+    var exclude: [String] = []
+
+    @Flag(inversion: .prefixedNo, help: "Unpack gzipped layers of a layout (with --format oci).")
+    var unzip = false
+
+    @Option(help: ArgumentHelp("The image of an index to take. Default: linux/amd64.", valueName: "os/arch"))
+    var platform: String?
+
+    @Option(help: ArgumentHelp("Blobs that move at one time.", valueName: "n"))
+    var concurrency = Limits.concurrency
+
+    @Flag(help: "Replace what is there and differs.")
+    var force = false
+
+    func validate() throws {
+        try CommonChecks.concurrency(concurrency)
+        if let platform, Platform(parsing: platform) == nil {
+            throw ValidationError("'\(platform)' is no platform: write os/architecture, such as linux/arm64.")
+        }
+        for pattern in exclude + include where PathPattern(pattern) == nil {
+            throw ValidationError("'\(pattern)' is a pattern that matches nothing.")
+        }
+        if format == .oci, !(include.isEmpty && exclude.isEmpty) {
+            throw ValidationError(
+                "--include and --exclude choose files, and a layout has whole layers: use --format hf.")
+        }
+    }
+}
+
+enum ExportFormat: String, ExpressibleByArgument, CaseIterable {
+    case oci, hf
+}

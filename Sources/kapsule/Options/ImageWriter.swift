@@ -1,0 +1,53 @@
+internal import Exporters
+internal import KapsuleCore
+internal import KapsuleIO
+internal import OCI
+internal import Store
+
+/// The writing half of pull and export.
+struct ImageWriter {
+    private let options: ExportOptions
+    private let locator: ImageLocator
+    private let toolbox: Toolbox
+
+    init(_ options: ExportOptions, _ locator: ImageLocator, _ toolbox: Toolbox) {
+        self.options = options
+        self.locator = locator
+        self.toolbox = toolbox
+    }
+
+    /// - Parameter names: what the image is called at its destination, where that has names.
+    ///
+    /// - Returns: the digest of what was written.
+    func write(_ image: Image, named names: [Reference]) async throws -> Digest {
+        switch options.format {
+        case .oci:
+            let copier = ImageCopier(
+                concurrency: options.concurrency, unzips: options.unzip, progress: toolbox.progress)
+            return try await copier.copy(image, to: try layout(names), replaces: options.force)
+        case .hf:
+            let unpacker = ImageUnpacker(
+                concurrency: options.concurrency, include: PathFilter(options.include),
+                exclude: PathFilter(options.exclude), replaces: options.force, progress: toolbox.progress)
+            try await unpacker.unpack(image, into: options.output ?? ".")
+            return image.root.digest
+        }
+    }
+
+    private func layout(_ names: [Reference]) throws -> any ImageDestination {
+        guard let path = options.output else {
+            let store = locator.store
+            return LayoutDestination(
+                name: "store", layout: store.layout, pinned: { $0.description },
+                tag: { try store.tag(names, $0, replace: $1) })
+        }
+        try Directories.make(path)
+        let layout = try ImageLayout.create(path, flush: .later)
+        return LayoutDestination(
+            name: "oci:\(path)", layout: layout, pinned: { "oci:\(path)@\($0)" },
+            tag: { descriptor, replaces in
+                guard let name = names.first else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
+                try layout.setTag(name.tag, fullName: name.description, descriptor, replace: replaces)
+            })
+    }
+}
