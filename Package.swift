@@ -83,7 +83,7 @@ let package = Package(
         tests(of: "Exporters", ["Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
-        tests(of: "HTTP", ["KapsuleCore", logging]),
+        tests(of: "HTTP", ["KapsuleIO", "KapsuleCore", logging]),
         tests(of: "OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         tests(of: "KapsuleIO", ["KapsuleCore"]),
         tests(of: "KapsuleCrypto", ["KapsuleCore"]),

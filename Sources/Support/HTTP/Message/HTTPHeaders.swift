@@ -9,10 +9,6 @@ public struct HTTPHeaders: Sendable, Hashable {
 
     public init() {}
 
-    public init(_ fields: KeyValuePairs<String, String>) {
-        for (name, value) in fields { add(name, value) }
-    }
-
     /// The first field of that name. Setting it replaces all of them.
     public subscript(name: String) -> String? {
         get { fields.first { $0.name.isSameFieldName(as: name) }?.value }
@@ -36,6 +32,12 @@ public struct HTTPHeaders: Sendable, Hashable {
 
     public mutating func remove(_ name: String) {
         fields.removeAll { $0.name.isSameFieldName(as: name) }
+    }
+}
+
+extension HTTPHeaders: ExpressibleByDictionaryLiteral {
+    public init(dictionaryLiteral fields: (String, String)...) {
+        for (name, value) in fields { add(name, value) }
     }
 }
 

@@ -81,7 +81,7 @@ extension RegistryClient {
         }
         let purpose = purpose("store \(title(name))")
         var request = try request(.put, name)
-        request.headers = HTTPHeaders(["Content-Type": mediaType])
+        request.headers = ["Content-Type": mediaType]
         request.body = .bytes(bytes)
         let response = try send(request, purpose)
         guard response.isSuccess else { throw manifestRefusal(response, purpose) }
@@ -113,7 +113,7 @@ extension RegistryClient {
 
     private func request(_ method: HTTPMethod, _ name: ManifestName) throws -> HTTPRequest {
         // Without all of them, docker-registry answers 404 for a manifest that it has.
-        let headers = HTTPHeaders(["Accept": MediaType.anyManifest.joined(separator: ", ")])
+        let headers: HTTPHeaders = ["Accept": MediaType.anyManifest.joined(separator: ", ")]
         return HTTPRequest(method, try url("manifests/\(name)"), headers: headers)
     }
 

@@ -93,8 +93,8 @@ final class UploadSession: Sendable {
     }
 
     private func patch() -> HTTPRequest {
-        let headers = HTTPHeaders(["Content-Type": "application/octet-stream"])
-        return HTTPRequest(.patch, location.withLock { $0 }, headers: headers)
+        HTTPRequest(
+            .patch, location.withLock { $0 }, headers: ["Content-Type": "application/octet-stream"])
     }
 
     /// Takes note of the answer to the body.
