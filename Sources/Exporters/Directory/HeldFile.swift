@@ -8,9 +8,11 @@ final class HeldFile {
         case unnamed(AtomicFile)
         /// In the hidden folder, under this path.
         case staged(String, OpenFile?)
-        /// As it was found: equal up to where we are.
-        case existing(OpenFile)
+        /// As it was found: equal up to where we are. Closed when all of it was compared.
+        case existing(OpenFile?)
     }
+
+    private static let smallestReserved: Int64 = 1 << 20
 
     private(set) var place: Place
     let size: Int64
@@ -33,11 +35,12 @@ final class HeldFile {
         case .staged(_, let file): sink = file.map { FileSink($0) }
         case .existing: sink = nil
         }
-        if let sink { try sink.file.reserve(size) }
+        // A small file that does not fit says so soon enough when it is written.
+        if let sink, size >= Self.smallestReserved { try sink.file.reserve(size) }
     }
 
     func write(_ bytes: Span<UInt8>) throws {
-        if sink == nil, case .existing(let file) = place {
+        if sink == nil, case .existing(let file?) = place {
             if try equals(bytes, file) { return }
             try leave(file)
         }
@@ -59,10 +62,15 @@ final class HeldFile {
         func write(_ bytes: Span<UInt8>) throws { try file.write(bytes) }
     }
 
-    /// All content has come. A file in the hidden folder is closed, to spare its descriptor.
+    /// All content has come. A file that has a name is closed, to spare its descriptor.
     func end() {
         sink = nil
-        if case .staged(let path, _) = place { place = .staged(path, nil) }
+        block = []
+        switch place {
+        case .unnamed: return
+        case .staged(let path, _): place = .staged(path, nil)
+        case .existing: place = .existing(nil)
+        }
     }
 
     private func equals(_ bytes: Span<UInt8>, _ file: OpenFile) throws -> Bool {

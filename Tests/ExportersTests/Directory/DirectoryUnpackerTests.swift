@@ -172,6 +172,55 @@ import Testing
         withExtendedLifetime(lock) {}
     }
 
+    /// What GNU tar packs and unpacks comes out of us the same.
+    @Test(arguments: ["gnu", "pax", "ustar"], Way.allCases)
+    func equalsGNUTar(_ format: String, by way: Way) throws {
+        guard let tar = try Tool.find("tar") else { return }
+        try directory.write("in/models/a", "a")
+        try directory.write("in/models/deep/" + String(repeating: "n", count: 90) + "/b", "b")
+        if format != "ustar" { try directory.write("in/models/" + String(repeating: "模", count: 50), "c") }
+        try FileManager.default.createSymbolicLink(
+            atPath: directory.path + "/in/models/deep/link", withDestinationPath: "../a")
+        _ = try Directories.hardLink(directory.path + "/in/models/a", to: directory.path + "/in/models/hard")
+        let bytes = try tar.run(
+            ["--format=\(format)", "--sort=name", "-cf", "-", "models"], in: directory.path + "/in")
+        try Directories.make(directory.path + "/theirs")
+        try tar.run(["-x", "--strip-components=1"], input: bytes, in: directory.path + "/theirs")
+        let stored = way == .gzipStream ? try gzipped(bytes) : bytes
+        let source = try FileSource(path: directory.write("blob", stored))
+        let unpacker = try DirectoryUnpacker(into: target)
+        let blob = Artifact(digest: Digest.of(stored), size: source.size)
+        if way == .stream {
+            let layer = unpacker.layer(blob, compression: .none, what: "the layer")
+            try layer.append(source)
+            try layer.finish()
+        } else {
+            try unpacker.unpack(
+                source, blob, compression: way == .file ? .none : .gzip, what: "the layer")
+        }
+        #expect(try listing(target) == listing(directory.path + "/theirs"))
+    }
+
+    /// Files that are kept, or wait in the hidden folder, hold no descriptor: 600 of them fit where few are left.
+    @Test func keptFilesAreClosed() throws {
+        let layer = (0..<600).map { Entry.file("models/f\($0)", "content") }
+        try unpack([layer], into: target)
+        var most = 0
+        let unpacker = try DirectoryUnpacker(into: target)
+        let bytes = layerBytes(layer)
+        let blob = Artifact(digest: Digest.of(bytes), size: Int64(bytes.count))
+        let sink = unpacker.layer(blob, compression: .none, what: "the layer")
+        for start in stride(from: 0, to: bytes.count, by: 1024) {
+            try sink.write(bytes.span.extracting(start..<min(start + 1024, bytes.count)))
+            let open = try Directories.names(in: "/proc/self/fd").filter {
+                (try? Directories.linkTarget("/proc/self/fd/\($0)"))?.hasPrefix(target + "/f") == true
+            }
+            most = max(most, open.count)
+            if start > 100 * 1024 { break }
+        }
+        #expect(most <= 1)
+    }
+
     @Test func asksForSpaceFirst() throws {
         let unpacker = try DirectoryUnpacker(into: target)
         try unpacker.checkSpace(for: [Artifact(digest: Digest.of("a"), size: 1000)])

@@ -122,6 +122,23 @@ import Testing
         #expect(try source.readAll(limit: 1 << 20, what: "").count == 300_000)
     }
 
+    @Test func aFullDiskIsSaidBeforeTheBlobIsWritten() throws {
+        let disk = directory.path + "/disk"
+        try Directories.make(disk)
+        guard let mount = try Tool.find("mount"), let umount = try Tool.find("umount") else { return }
+        guard (try? mount.run(["-t", "tmpfs", "-o", "size=1m", "none", disk])) != nil else {
+            try Tool.skip("this user cannot mount a small tmpfs")
+            return
+        }
+        defer { _ = try? umount.run(["-l", disk]) }
+        let small = try ImageLayout.create(disk)
+        let content = [UInt8](repeating: 1, count: 2 << 20)
+        #expect { try small.put(content) } throws: { ($0 as? KapsuleError)?.code == .noSpace }
+        #expect { try small.writer().write(content.span) } throws: { ($0 as? KapsuleError)?.code == .noSpace }
+        #expect(try Directories.names(in: disk + "/blobs/sha256").isEmpty)
+        #expect(try small.contains(small.put(Array(content.prefix(1000)))))
+    }
+
     @Test func documentsAreHashedWhenRead() throws {
         let (descriptor, document) = try putImage(in: layout, "one")
         #expect(try layout.manifest(descriptor) == document)

@@ -18,7 +18,7 @@ public final class AtomicFile: Sendable {
 
     public let file: OpenFile
     private let directory: String
-    // Keeps a directory open whose name in /proc is used.
+    // Keeps a directory open whose name in /proc is still needed.
     private let holder: OpenFile?
     private let temporaryName: String?
 
@@ -37,16 +37,17 @@ public final class AtomicFile: Sendable {
 
     private init(_ directory: String, named shown: String, holder: OpenFile?, mode: UInt32) throws {
         self.directory = directory
-        self.holder = holder
         let flags = O_RDWR | O_CLOEXEC
         let unnamed = unsafe kapsule_open(directory, flags | kapsule_o_tmpfile(), 0o600)
         if unnamed >= 0 {
             temporaryName = nil
+            self.holder = nil
             file = OpenFile(descriptor: unnamed, path: "a new file in \(shown)")
         } else if [EOPNOTSUPP, EISDIR, EINVAL].contains(-unnamed) {
             let name = Self.freshName()
             let named = unsafe kapsule_open("\(directory)/\(name)", flags | O_CREAT | O_EXCL, 0o600)
             temporaryName = name
+            self.holder = holder
             file = OpenFile(descriptor: try checked(named, "make a file in \(shown)"), path: "\(shown)/\(name)")
         } else {
             throw KapsuleError.system("make a file in \(shown)", errno: -unnamed)
