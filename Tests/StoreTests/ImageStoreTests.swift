@@ -126,6 +126,7 @@ func putImage(in layout: ImageLayout, layers: [[UInt8]]) throws -> Descriptor {
         try store.remove("two")
         let orphan = try store.layout.put([9, 9])
         try directory.write("home/blobs/sha256/.kapsule-left", "x")
+        try directory.write("home/.kapsule-left", "x")
         try directory.write("home/blobs/sha256/notes", "x")
         let expected = try store.usage().reclaimable
         let result = try store.prune()
@@ -137,6 +138,7 @@ func putImage(in layout: ImageLayout, layers: [[UInt8]]) throws -> Descriptor {
         #expect(try store.images().first?.problem == nil)
         let names = try Directories.names(in: directory.path + "/home/blobs/sha256")
         #expect(names.count == 5 && names.contains("notes"))
+        #expect(try !Directories.names(in: directory.path + "/home").contains(".kapsule-left"))
         #expect(try store.prune().removed.isEmpty)
         #expect(try store.prune(sparingYoungerThan: 100).removed.isEmpty)
     }

@@ -45,8 +45,13 @@ extension ImageLayout {
         return try BlobWriter(self, hashes: hashes)
     }
 
-    /// Stores all of `source`, hashed on the way, and checked against what it claims to be.
+    /// Stores all of `source`, hashed on the way, and checked against what it claims to be. A source that knows its
+    /// digest is not read when a blob of that name and size is here.
     public func put(_ source: some ByteSource) throws -> Artifact {
+        if let digest = source.digest {
+            let known = Artifact(digest: digest, size: source.size)
+            if try contains(known) { return known }
+        }
         let writer = try writer()
         try writer.reserve(source.size)
         try writer.append(source)

@@ -36,9 +36,13 @@ extension ImageStore {
 
     private func strays() throws -> [StoreFinding] {
         let amongBlobs = try layout.blobNames().filter { Digest(hex: $0) == nil }.map(layout.blobPath)
-        let beside = try Directories.names(in: layout.path)
+        return try (amongBlobs + leftovers()).map { .stray(path: $0) }
+    }
+
+    /// What a process killed while it replaced `index.json` left beside it.
+    func leftovers() throws -> [String] {
+        try Directories.names(in: layout.path)
             .filter { $0.hasPrefix(AtomicFile.temporaryPrefix) }.map { "\(layout.path)/\($0)" }
-        return (amongBlobs + beside).map { .stray(path: $0) }
     }
 }
 

@@ -43,6 +43,8 @@ extension ImageStore {
             }
             if try Directories.removeFile(path), status.links == 1 { result.freed += status.allocated }
         }
+        // Whoever changes index.json uses the store, so nobody is about to rename these.
+        for path in try leftovers() { try Directories.removeFile(path) }
         return result
     }
 }

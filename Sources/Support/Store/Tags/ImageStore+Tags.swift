@@ -101,7 +101,9 @@ extension ImageStore {
     }
 
     private func remove(where condition: (LayoutEntry) -> Bool) throws -> [String] {
-        try layout.removeEntries(where: condition).map { $0.tag ?? $0.descriptor.digest.description }
+        let use = try use()
+        defer { withExtendedLifetime(use) {} }
+        return try layout.removeEntries(where: condition).map { $0.tag ?? $0.descriptor.digest.description }
     }
 
     private func unknown(_ text: String, among names: [String]) -> KapsuleError {
