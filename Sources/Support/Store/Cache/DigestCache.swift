@@ -5,13 +5,19 @@ public import KapsuleIO
 /// Remembers the digests of files that did not change, and the layers that steps made.
 ///
 /// A file counts as unchanged when its path, device, inode, size and both times are equal to the nanosecond. That is
-/// not enough for a file written in the same tick of the clock in which it was hashed, so what is younger than two
-/// seconds is not remembered at all. (git calls such files racy; two seconds is the coarsest clock, that of FAT.)
+/// not enough for a file written in the same tick of the clock in which it was hashed (git calls such files racy), so
+/// what is younger than a tick is not remembered at all.
 ///
 /// A program that writes through a memory mapping moves a file's times late; it must not run during a build.
 public final class DigestCache: Sendable {
-    /// Nanoseconds a file must have been left alone before it was hashed.
-    static let quietTime: Int64 = 2_000_000_000
+    /// Nanoseconds a file must have been left alone before it was hashed: longer than a tick of the clock that its file
+    /// system stamps files with.
+    ///
+    /// Linux stamps at its timer's ticks, which are 10 ms at most. A time of whole hundredths comes from a coarser clock;
+    /// the coarsest, that of FAT, has two seconds.
+    static func quietTime(_ status: FileStatus) -> Int64 {
+        status.changed % 10_000_000 == 0 ? 2_000_000_000 : 20_000_000
+    }
 
     private let table: SlotTable
 
@@ -35,7 +41,8 @@ public final class DigestCache: Sendable {
     ///   - status: from before hashing began, and still true after it ended.
     ///   - start: when hashing began, in nanoseconds since 1970.
     public func record(_ digest: Digest, of path: String, _ status: FileStatus, hashedFrom start: Int64) {
-        guard status.kind == .regular, max(status.modified, status.changed) < start - Self.quietTime else { return }
+        let newest = max(status.modified, status.changed)
+        guard status.kind == .regular, newest < start - Self.quietTime(status) else { return }
         remember(Self.key(path, status), Artifact(digest: digest, size: status.size))
     }
 
