@@ -36,7 +36,8 @@ public final class BackgroundProcess: @unchecked Sendable {
     }
 
     deinit {
-        process.terminate()
+        // Not SIGTERM: a child started from one of Swift's threads may have it blocked.
+        kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
 

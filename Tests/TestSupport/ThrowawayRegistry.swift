@@ -44,8 +44,8 @@ public final class ThrowawayRegistry: Sendable {
         port = Int(text) ?? 0
     }
 
-    /// What it has logged: one line a request.
-    public var log: String { process.output }
+    /// Waits until its log has a match; it has a line for each request.
+    public func waitForLog(_ pattern: String) throws { _ = try process.wait(for: "(\(pattern))") }
 
     /// Upload sessions that are open: what a client left behind.
     public var openUploads: [String] {

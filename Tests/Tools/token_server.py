@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A minimal bearer-token issuer for docker-registry's `token` auth (tests only).
 
-usage: token_server.py PORT KEY.pem CERT.pem [--user USER:PASS] [--expires SECONDS] [--only-access-token]
+usage: token_server.py PORT KEY.pem CERT.pem [--user USER:PASS] [--expires SECONDS] [--only-access-token] [--no-post]
+       [--weak-first]
 
 PORT 0 takes a free one; the first line printed is "listening PORT".
 
@@ -26,6 +27,7 @@ A = ap.parse_args()
 KEY = serialization.load_pem_private_key(open(A.key, "rb").read(), None)
 CERT = x509.load_pem_x509_certificate(open(A.cert, "rb").read())
 REFRESH = "refresh-" + base64.b64encode(A.user.encode()).decode()
+WEAK = A.weak_first
 b64u = lambda b: base64.urlsafe_b64encode(b).rstrip(b"=").decode()
 
 
@@ -57,6 +59,9 @@ class H(BaseHTTPRequestHandler):
             acts = [x for x in acts.split(",") if user or x == "pull"]
             if acts:
                 acc.append({"type": typ, "name": name, "actions": acts})
+        global WEAK
+        if WEAK:
+            WEAK, acc = False, [dict(a, actions=[x for x in a["actions"] if x == "pull"]) for a in acc]
         t = jwt(user or "", q.get("service", [""])[0], acc)
         out = {"access_token": t, "expires_in": A.expires,
                "issued_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
@@ -86,6 +91,9 @@ class H(BaseHTTPRequestHandler):
         else:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         q = urllib.parse.parse_qs(body.decode())
+        if A.no_post:
+            print("POST", self.path, "-> 404", flush=True)
+            return self.answer(404, {})
         shown = {k: (v if k not in ("password", "refresh_token") else "***") for k, v in q.items()}
         print("POST", self.path, self.headers.get("Content-Type"), json.dumps(shown), flush=True)
         ok = (q.get("grant_type") == ["refresh_token"] and q.get("refresh_token") == [REFRESH]) or \

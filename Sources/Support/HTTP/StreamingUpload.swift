@@ -67,8 +67,11 @@ public final class StreamingUpload: ByteSink, Sendable {
         return response
     }
 
-    /// Cuts the request.
-    public func abandon() { ring.abandon() }
+    /// Cuts the request, and waits until it is cut.
+    public func abandon() {
+        ring.abandon()
+        _ = try? ring.outcome()
+    }
 
     private func pass(_ writer: inout Writer) {
         guard let block = writer.block else { return }
