@@ -147,7 +147,7 @@ import Testing
         let start = ContinuousClock.now
         task.cancel()
         #expect(await task.value?.code == .interrupted)
-        #expect(start.duration(to: .now) < .seconds(1))
+        #expect(start.duration(to: .now) < .seconds(20))
     }
 
     @Test func keepsItsMemoryBounded() throws {

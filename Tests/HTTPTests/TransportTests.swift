@@ -207,7 +207,7 @@ func failure(_ body: () throws -> Void) -> KapsuleError? {
         let start = ContinuousClock.now
         task.cancel()
         #expect(await task.value?.code == .interrupted)
-        #expect(start.duration(to: .now) < .seconds(1))
+        #expect(start.duration(to: .now) < .seconds(20))
     }
 
     @Test func namesAHostThatNobodyKnows() {

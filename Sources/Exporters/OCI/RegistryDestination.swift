@@ -7,12 +7,16 @@ public struct RegistryDestination: ImageDestination {
     private let client: RegistryClient
     private let tags: [String]
     private let spoolDirectory: String
+    private let siblings: [String]
 
     /// - Parameters:
     ///   - tags: what the image is to be called; may be empty.
+    ///   - siblings: repositories of the same registry that may have the same blobs, the likeliest first.
     ///   - spoolDirectory: for layers whose length is not known before they are compressed.
-    public init(_ client: RegistryClient, tags: [String], spoolDirectory: String) {
+    public init(_ client: RegistryClient, tags: [String], siblings: [String] = [], spoolDirectory: String) {
         self.client = client
+        // Each one costs a request for each blob that is not there.
+        self.siblings = Array(siblings.filter { $0 != client.repository }.prefix(3))
         self.tags = tags
         self.spoolDirectory = spoolDirectory
     }
@@ -21,7 +25,10 @@ public struct RegistryDestination: ImageDestination {
     public var directory: String? { nil }
 
     public func hasBlobNearby(_ blob: Artifact) -> Bool? { nil }
-    public func hasBlob(_ blob: Artifact) throws -> Bool { try client.blobSize(blob.digest) == blob.size }
+    public func hasBlob(_ blob: Artifact) throws -> Bool {
+        if try client.blobSize(blob.digest) == blob.size { return true }
+        return try siblings.contains { try client.mountBlob(blob.digest, from: $0) }
+    }
 
     public func openBlob(size: Int64?) throws -> any BlobSink {
         guard let size else { return SpooledBlob(client, try AtomicFile(in: spoolDirectory, mode: 0o600)) }
@@ -31,8 +38,8 @@ public struct RegistryDestination: ImageDestination {
     public func putBlob(
         _ blob: Descriptor, from source: any ByteSource, mountFrom origin: Reference?, _ activity: Activity?
     ) throws {
-        let mount = origin.flatMap { $0.host == client.host ? [$0.repository] : nil } ?? []
-        _ = try client.uploadBlob(blob, from: source, mountFrom: mount, activity: activity)
+        let mounts = (origin.flatMap { $0.host == client.host ? [$0.repository] : nil } ?? []) + siblings
+        _ = try client.uploadBlob(blob, from: source, mountFrom: mounts, activity: activity)
     }
 
     public func publish(_ image: PublishedImage, replaces: Bool) throws {

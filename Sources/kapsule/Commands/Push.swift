@@ -48,7 +48,7 @@ struct Push: Verb {
         let image = try Image(try locator.origin(of: source, prefersStore: true))
         let client = try locator.registries.client(for: target, access: .push)
         let destination = RegistryDestination(
-            client, tags: target.tag.map { [$0] } ?? [],
+            client, tags: target.tag.map { [$0] } ?? [], siblings: try locator.siblings(of: target, in: image),
             spoolDirectory: toolbox.temporaryDirectory)
         try await ImageCopier(concurrency: concurrency, progress: toolbox.progress)
             .copy(image, to: destination, replaces: force)

@@ -67,7 +67,8 @@ struct BuildOutputs {
         return try order.compactMap { byName[$0] }.map { tags in
             let client = try locator.registries.client(for: tags[0], access: .push)
             return RegistryDestination(
-                client, tags: tags.compactMap(\.tag), spoolDirectory: locator.toolbox.temporaryDirectory)
+                client, tags: tags.compactMap(\.tag), siblings: try locator.siblings(of: tags[0]),
+                spoolDirectory: locator.toolbox.temporaryDirectory)
         }
     }
 }

@@ -60,6 +60,27 @@ struct ImageLocator {
         return (String(text[..<colon]), String(text[text.index(after: colon)...]))
     }
 
+    /// Other repositories of the registry that the store knows images of: they may have blobs to mount.
+    ///
+    /// - Parameter image: where given, only those whose images share a layer with it.
+    func siblings(of target: Reference, in image: Image? = nil) throws -> [String] {
+        var repositories: [String] = []
+        for stored in try store.images() where stored.problem == nil {
+            guard let name = try? Reference(parsing: stored.reference), name.host == target.host,
+                name.repository != target.repository, !repositories.contains(name.repository)
+            else { continue }
+            if let image, try !sharesLayers(stored.reference, with: image) { continue }
+            repositories.append(name.repository)
+        }
+        return repositories
+    }
+
+    private func sharesLayers(_ name: String, with image: Image) throws -> Bool {
+        guard let other = try stored(name) else { return false }
+        let digests = Set(image.blobs.map(\.digest))
+        return try Image(other).blobs.contains { digests.contains($0.digest) }
+    }
+
     /// A digest alone is a name too.
     private func storedName(_ text: String) throws -> Reference {
         if let digest = Digest(parsing: text) {

@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Side by side with other tools, in one run: `bench.py KAPSULE [--runs N] [--size MEBIBYTES] [--only PATTERN]`.
+
+Every row runs its commands in turn (A B A B …), so that a machine that gets slower does so for both. Printed are medians
+of whole processes as the kernel accounts them: wall and CPU seconds, peak memory, bytes read and written by the process
+(rchar, wchar: page cache included, memory mappings not), and the ratio of the medians of wall time to the first peer's.
+
+Needs docker-registry, GNU time, skopeo, umoci and curl; a peer that is missing is named and left out.
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Measure:
+    """One process, from start to end."""
+
+    def __init__(self, command, environment):
+        # A process starts with the peak memory of the one that started it, which therefore has to be a small one.
+        peak = os.path.join(environment["TMPDIR"], "peak")
+        timed = ["/usr/bin/time", "-q", "-o", peak, "-f", "%M"] + command
+        before = time.monotonic()
+        process = subprocess.Popen(timed, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, start_new_session=True)
+        errors = process.stderr.read()
+        # Not reaped yet: what it has read and written can still be asked.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        self.wall = time.monotonic() - before
+        try:
+            with open(f"/proc/{process.pid}/io") as file:
+                counters = dict(line.split(": ") for line in file)
+            self.read, self.written = int(counters["rchar"]), int(counters["wchar"])
+        except (OSError, KeyError):
+            self.read = self.written = None
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise SystemExit(f"{' '.join(command)}: exit {process.returncode}\n{errors.decode(errors='replace')}")
+        self.cpu = usage.ru_utime + usage.ru_stime
+        with open(peak) as file:
+            self.memory = int(file.read()) * 1024
+
+
+class Registry:
+    """A throw-away docker-registry on loopback."""
+
+    def __init__(self, directory):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.root = directory
+        os.makedirs(directory)
+        config = os.path.join(directory, "config.yml")
+        with open(config, "w") as file:
+            file.write(f"""version: 0.1
+log: {{level: error}}
+storage:
+  filesystem: {{rootdirectory: {directory}/data}}
+  delete: {{enabled: true}}
+http:
+  addr: 127.0.0.1:{self.port}
+  secret: bench
+""")
+        self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v2/", timeout=1)
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise SystemExit("docker-registry does not answer")
+
+    @property
+    def host(self):
+        return f"127.0.0.1:{self.port}"
+
+    def clear(self):
+        shutil.rmtree(os.path.join(self.root, "data"), ignore_errors=True)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
+class Bench:
+    def __init__(self, arguments, directory):
+        self.kapsule = os.path.abspath(arguments.kapsule)
+        self.runs, self.only = arguments.runs, arguments.only
+        self.directory = directory
+        self.environment = dict(os.environ, KAPSULE_HOME=self.path("store"), XDG_CACHE_HOME=self.path("cache"),
+                                KAPSULE_PROGRESS="none", HOME=self.path("home"), TMPDIR=self.path("tmp"))
+        for name in ("home", "cache", "tmp"):
+            os.makedirs(self.path(name))
+        self.registry = Registry(self.path("registry"))
+        self.results = []
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def forget(self, *names):
+        for name in names:
+            shutil.rmtree(self.path(name), ignore_errors=True)
+
+    def once(self, *command):
+        return Measure(list(command), self.environment)
+
+    def row(self, title, *contenders):
+        """`contenders`: (name, command, what to do before each run). The first is ours."""
+        if self.only and not re.search(self.only, title):
+            return
+        present = [contender for contender in contenders if shutil.which(contender[1][0])]
+        for contender in contenders:
+            if contender not in present:
+                print(f"{title}: {contender[1][0]} is not installed; {contender[0]} is left out", file=sys.stderr)
+        measured = {name: [] for name, _, _ in present}
+        for run in range(self.runs + 1):
+            for name, command, prepare in present:
+                prepare()
+                result = self.once(*command)
+                if run > 0:  # The first round warms the page cache.
+                    measured[name].append(result)
+        print(f"\n### {title}\n")
+        print("| | wall s | CPU s | peak memory | read | written | wall, ours / theirs |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        middle = {name: statistics.median(result.wall for result in results) for name, results in measured.items()}
+        ours = present[0][0]
+        for name, results in measured.items():
+            def median(key):
+                values = [getattr(result, key) for result in results]
+                return None if None in values else statistics.median(values)
+            ratio = "" if name == ours else f"{middle[ours] / middle[name]:.2f}"
+            print(f"| {name} | {median('wall'):.2f} | {median('cpu'):.2f} | {mebibytes(median('memory'))} "
+                  f"| {mebibytes(median('read'))} | {mebibytes(median('written'))} | {ratio} |")
+        sys.stdout.flush()
+
+
+def mebibytes(count):
+    return "" if count is None else f"{count / (1 << 20):.0f} MiB"
+
+
+def main_rows(bench, size):
+    """The main job: four files of `size` MiB."""
+    kapsule, host = bench.kapsule, bench.registry.host
+    model = bench.path("model")
+    os.makedirs(model)
+    for index in range(4):
+        with open(os.path.join(model, f"model-{index + 1:05}-of-00004.safetensors"), "wb") as file:
+            for _ in range(size // 8):
+                file.write(os.urandom(8 << 20))
+    with open(os.path.join(model, "config.json"), "w") as file:
+        file.write("{}\n")
+    with open(os.path.join(model, "Modelfile"), "w") as file:
+        file.write("FROM .\n")
+    sizes = f"4 × {size} MiB"
+
+    def nothing():
+        pass
+
+    # Digests of the files are forgotten before each build, so that every byte is read and hashed.
+    bench.row(
+        f"build into the local store, {sizes}",
+        ("kapsule build", [kapsule, "build", "--no-cache", "--force", "-t", "bench:1", model],
+         lambda: bench.forget("store", "cache")),
+        ("cp", ["cp", "-r", model, bench.path("copy")], lambda: bench.forget("copy")),
+        ("sha256sum", ["sh", "-c", f"sha256sum {model}/*.safetensors"], nothing))
+    bench.forget("copy", "store", "cache")
+    bench.once(kapsule, "build", "-t", "bench:1", model)
+    bench.once(kapsule, "export", "bench:1", "-o", bench.path("layout"))
+    layout = f"oci:{bench.path('layout')}:1"
+    blobs = bench.path("layout", "blobs", "sha256")
+    large = [os.path.join(blobs, name) for name in os.listdir(blobs)
+             if os.path.getsize(os.path.join(blobs, name)) > 1 << 20]
+    uploads = bench.path("upload.sh")
+    with open(uploads, "w") as file:
+        file.write("set -eu\n")
+        for path in large:
+            digest = os.path.basename(path)
+            file.write(f"""(location=$(curl -sS -X POST -D - -o /dev/null http://{host}/v2/curl/blobs/uploads/ |
+    tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')
+location=$(curl -sS -X PATCH -T {path} -D - -o /dev/null -H 'Content-Type: application/octet-stream' -H Expect: "$location" |
+    tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')
+curl -sS -f -X PUT -o /dev/null "$location&digest=sha256:{digest}") &
+""")
+        file.write("wait\n")
+    clear = bench.registry.clear
+    bench.row(
+        f"build straight into a registry, {sizes}",
+        ("kapsule build", [kapsule, "build", "--no-cache", "-t", f"{host}/ours:1", model], clear),
+        ("curl, 4 at a time, no hashing", ["sh", uploads], clear),
+        ("skopeo copy", ["skopeo", "copy", "-q", "--dest-tls-verify=false", "--dest-compress=false", layout,
+                         f"docker://{host}/theirs:1"], clear))
+    bench.row(
+        f"push a stored image, {sizes}",
+        ("kapsule push", [kapsule, "push", "bench:1", f"{host}/ours:1"], clear),
+        ("curl, 4 at a time, no hashing", ["sh", uploads], clear),
+        ("skopeo copy", ["skopeo", "copy", "-q", "--dest-tls-verify=false", layout, f"docker://{host}/theirs:1"], clear))
+    clear()
+    bench.once(kapsule, "push", "bench:1", f"{host}/m:1")
+    downloads = " & ".join(
+        f"curl -sS -f -o {bench.path('down')}/{os.path.basename(path)} "
+        f"http://{host}/v2/m/blobs/sha256:{os.path.basename(path)}" for path in large)
+    bench.row(
+        f"pull and verify into a layout, {sizes}",
+        ("kapsule pull", [kapsule, "pull", "-o", bench.path("ours"), f"{host}/m:1"], lambda: bench.forget("ours")),
+        ("skopeo copy", ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{host}/m:1",
+                         f"oci:{bench.path('theirs')}:1"], lambda: bench.forget("theirs")),
+        ("curl, 4 at a time, no hashing", ["sh", "-c", f"mkdir {bench.path('down')} && {downloads} & wait"],
+         lambda: bench.forget("down")))
+    bench.forget("ours", "theirs", "down")
+    unpack = (f"skopeo copy -q --src-tls-verify=false docker://{host}/m:1 oci:{bench.path('theirs')}:1 && "
+              f"umoci unpack --rootless --image {bench.path('theirs')}:1 {bench.path('bundle')}")
+    bench.row(
+        f"pull into a directory, {sizes}",
+        ("kapsule pull --format hf", [kapsule, "pull", "--format", "hf", "-o", bench.path("ours"), f"{host}/m:1"],
+         lambda: bench.forget("ours")),
+        ("skopeo copy, umoci unpack", ["sh", "-c", unpack], lambda: bench.forget("theirs", "bundle")))
+    bench.forget("ours", "theirs", "bundle")
+    modelfile = os.path.join(model, "Modelfile")
+
+    def change():
+        change.count += 1
+        with open(modelfile, "w") as file:
+            file.write(f"FROM .\nPARAMETER seed {change.count}\n")
+    change.count = 0
+    bench.row(
+        f"build again with another PARAMETER, {sizes}",
+        ("kapsule build", [kapsule, "build", "--force", "-t", "bench:1", model], change),
+        ("kapsule version (start-up alone)", [kapsule, "version"], nothing))
+    bench.forget("layout", "store", "model")
+    clear()
+
+
+def memory_rows(bench, size):
+    """One layer of `size` MiB, pushed and pulled: what matters is peak memory."""
+    kapsule, host = bench.kapsule, bench.registry.host
+    model = bench.path("one")
+    os.makedirs(model)
+    with open(os.path.join(model, "model.safetensors"), "wb") as file:
+        file.truncate(size << 20)
+    with open(os.path.join(model, "Modelfile"), "w") as file:
+        file.write("FROM .\n")
+    bench.row(f"push one layer of {size} MiB from its source",
+              ("kapsule build", [kapsule, "build", "--no-cache", "-t", f"{host}/one:1", model], bench.registry.clear))
+    bench.row(f"pull one layer of {size} MiB into a directory",
+              ("kapsule pull --format hf", [kapsule, "pull", "--format", "hf", "-o", bench.path("ours"), f"{host}/one:1"],
+               lambda: bench.forget("ours")))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kapsule")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--size", type=int, default=512, help="MiB of each of the four files")
+    parser.add_argument("--layer", type=int, default=4096, help="MiB of the one large layer")
+    parser.add_argument("--only", help="a regular expression for the titles of rows")
+    parser.add_argument("--directory", help="where to work; needs about 30 GiB")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kapsule-bench-", dir=arguments.directory) as directory:
+        bench = Bench(arguments, directory)
+        try:
+            cores = os.cpu_count()
+            print(f"{cores} cores, {arguments.runs} runs after one to warm up, medians; warm page cache")
+            main_rows(bench, arguments.size)
+            memory_rows(bench, arguments.layer)
+        finally:
+            bench.registry.stop()
+
+
+main()
