@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A file in memory.
-final class MemoryStorage: HashStorage {
+final class MemoryStorage: ImageStorage {
     private let bytes: Mutex<[UInt8]>
 
     init(_ bytes: [UInt8] = []) { self.bytes = Mutex(bytes) }

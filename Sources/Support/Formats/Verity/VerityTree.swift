@@ -2,14 +2,6 @@ public import KapsuleCore
 public import KapsuleCrypto
 internal import Synchronization
 
-/// Where a hash tree is being written: a file, in the end. Several threads write at one time, to different places.
-public protocol HashStorage: Sendable {
-    /// Writes at `offset`, counted as `VerityGeometry.treeOffset` is.
-    func write(_ bytes: Span<UInt8>, at offset: Int64) throws
-    /// Reads back `count` bytes that were written at `offset`.
-    func read(at offset: Int64, count: Int) throws -> [UInt8]
-}
-
 /// Builds dm-verity's hash tree from data blocks that come in any order, from any number of threads.
 ///
 /// A block of level 0 goes to the storage as soon as the 128 data blocks under it have come; what is kept meanwhile is the
@@ -57,14 +49,14 @@ public final class VerityTree: Sendable {
 
     public let geometry: VerityGeometry
     private let hasher: BlockHasher
-    private let storage: any HashStorage
+    private let storage: any ImageStorage
     private let state: Mutex<State>
     /// Held while a block of level 0 is put together from parts, and over its write too: parts of one block come from
     /// several threads, and one that comes again must find what the others left. Whole blocks do not take it.
     private let gathering = Mutex(())
 
     public init(
-        _ geometry: VerityGeometry, salt: [UInt8], storage: any HashStorage, kernel: SHA256Kernel = .fastest
+        _ geometry: VerityGeometry, salt: [UInt8], storage: any ImageStorage, kernel: SHA256Kernel = .fastest
     ) {
         self.geometry = geometry
         self.storage = storage
