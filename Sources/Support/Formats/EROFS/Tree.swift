@@ -142,11 +142,13 @@ extension EROFS {
                 preconditionFailure("only a directory has entries")
             }
             try checkName(name)
-            guard places.updateValue(node, forKey: Place(parent: parent, name: name)) == nil else {
+            let place = Place(parent: parent, name: name)
+            guard places[place] == nil else {
                 throw KapsuleError(
                     .usage, id: "erofs.name-twice", "the tree has \(quoted(name)) twice in one directory",
                     remedy: "rename or exclude one of the two")
             }
+            places[place] = node
             nodes[parent.index].children.append(Entry(name: name, node: node))
         }
 
