@@ -86,7 +86,9 @@ import Testing
         let assembly = try ImageAssembly(map, salt: [1, 2], verityUUID: LayoutTests.uuid, storage: storage)
         for (file, content) in sample.contents.enumerated() {
             let content = bytes(content)
-            var sink = ImageFileSink(assembly, file: file)
+            var sink = ImageFileSink(size: Int64(content.count), pieceSize: 8192) { piece, offset in
+                try assembly.add(piece.span, toFile: file, at: offset)
+            }
             var start = 0
             while start < content.count {
                 let end = min(content.count, start + Int.random(in: 1...20000, using: &random))
@@ -105,7 +107,7 @@ import Testing
         let map = try EROFS.layOut(tree, as: .modelwrap1, uuid: .zero)
         let storage = MemoryStorage([UInt8](repeating: 0, count: Int(map.size)))
         let assembly = try ImageAssembly(map, salt: [], verityUUID: .zero, storage: storage)
-        var sink = ImageFileSink(assembly, file: 0)
+        var sink = ImageFileSink(size: 100) { try assembly.add($0.span, toFile: 0, at: $1) }
         try sink.write([UInt8](repeating: 1, count: 99).span)
         #expect(throws: KapsuleError.self) { try sink.finish() }
         #expect(throws: KapsuleError.self) { try sink.write([1, 2].span) }

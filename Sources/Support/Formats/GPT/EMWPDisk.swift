@@ -54,14 +54,17 @@ public struct EMWPDisk: Sendable {
 
     /// The key of the disk whose root hash and partition UUID are known, as `cryptsetup` wants it: 64 bytes.
     public static func volumeKey(masterKey: [UInt8], root: Digest, partitionUUID: UUIDBytes) throws -> [UInt8] {
-        guard masterKey.count == masterKeySize else {
-            throw KapsuleError(
-                .usage, id: "emwp.key-size",
-                "the master key of an encrypted disk has \(masterKeySize) bytes, and this one has \(masterKey.count)",
-                remedy: "make one with: head -c 64 /dev/urandom | base64 -w0")
-        }
+        guard masterKey.count == masterKeySize else { throw keySizeError(masterKey.count) }
         return HKDF.derive(
             key: masterKey, salt: Array("\(root.hex)_\(partitionUUID)".utf8), info: keyInfo,
             count: SectorCipher.keySize)
+    }
+
+    /// What is said of a master key of `count` bytes.
+    public static func keySizeError(_ count: Int) -> KapsuleError {
+        KapsuleError(
+            .usage, id: "emwp.key-size",
+            "the master key of an encrypted disk has \(masterKeySize) bytes, and this one has \(count)",
+            remedy: "make one with: head -c 64 /dev/urandom | base64 -w0")
     }
 }

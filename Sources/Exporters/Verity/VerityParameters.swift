@@ -1,0 +1,30 @@
+internal import Formats
+internal import KapsuleCore
+internal import KapsuleCrypto
+
+/// What a profile makes of a bundle: the layout, and what the hash tree is made with.
+struct VerityParameters: Sendable {
+    let map: EROFS.ImageMap
+    let uuid: UUIDBytes
+    let salt: [UInt8]
+
+    /// - Throws: `.usage` for a bundle that such an image cannot hold.
+    init(_ bundle: ModelBundle, _ profile: EROFS.Profile) throws {
+        // privatemode names an image by its root hash, so nothing in it may depend on another name.
+        let isNamed = profile != .privatemode
+        uuid = isNamed ? UUIDBytes(name: "\(bundle.identity)-inner") : .zero
+        salt = isNamed ? Digest.of(bundle.identity).bytes : [0]
+        var tree = EROFS.Tree()
+        for file in bundle.files {
+            try tree.addFile(at: file.path, size: file.source.size, isExecutable: file.isExecutable)
+        }
+        map = try EROFS.layOut(tree, as: profile, uuid: uuid)
+        for (file, place) in zip(bundle.files, map.files) where place == nil {
+            throw KapsuleError(
+                .usage, id: "verity.lost-found",
+                "\(file.path) cannot be in a \(profile.name) image: its formatter leaves out names that begin with "
+                    + "'lost+found'",
+                remedy: "rename or exclude it, or use --verity-profile modelwrap-2 or privatemode")
+        }
+    }
+}
