@@ -45,8 +45,9 @@ let package = Package(
         .executableTarget(
             name: "kapsule",
             dependencies: [
-                "Builder", "Exporters", "ModelfileParser", "Store", "OCI", "HTTP", "KapsuleIO", "KapsuleCrypto",
-                "KapsuleCore", logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "OCI", "HTTP", "KapsuleIO",
+                "KapsuleCrypto", "KapsuleCore", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["README.md"], swiftSettings: house),
         room("ModelfileParser", ["KapsuleCore"]),

@@ -14,6 +14,8 @@ struct Assembly {
     private(set) var revision: String?
     /// FROM, ADAPTER and DRAFT lines of the canonical Modelfile, which lies beside the files.
     private(set) var canonical: [(word: InstructionWord, path: String)] = []
+    /// The twelve permission bits of directories, by path; empty where modes are normalised.
+    private(set) var directoryPermissions: [String: UInt32] = [:]
     /// Where a file on disk already has its place in the model.
     private var placed: [String: BundlePath] = [:]
     private var comesFrom: [BundlePath: String] = [:]
@@ -56,6 +58,14 @@ struct Assembly {
             self.revision = revision
         }
         sources.append(PinnedSource(reference: reference, revision: revision, files: paths, span: span))
+    }
+
+    /// - Parameter prefix: where the directories are in the model; empty, or ending in `/`.
+    mutating func keep(_ permissions: [String: UInt32], below prefix: String) {
+        for (path, mode) in permissions {
+            let place = path.isEmpty ? String(prefix.dropLast()) : prefix + path
+            directoryPermissions[place] = directoryPermissions[place] ?? mode
+        }
     }
 
     /// The place of a file that was added before.

@@ -17,13 +17,22 @@ struct DirectoryWalk {
 
     /// - Throws: for links that leave the root or lead nowhere, devices, sockets, pipes, unreadable files and names
     ///   that no image can hold; each by name.
-    func entries() throws -> [Entry] {
-        var entries: [Entry] = []
-        try visit(root, as: "", above: [root], into: &entries)
-        return entries.sorted { $0.path < $1.path }
+    func found() throws -> Found {
+        var found = Found()
+        found.directoryPermissions[""] = try FileStatus.of(root, followsLinks: false)?.mode
+        try visit(root, as: "", above: [root], into: &found)
+        found.entries.sort { $0.path < $1.path }
+        return found
     }
 
-    private func visit(_ directory: String, as prefix: String, above: [String], into entries: inout [Entry]) throws {
+    struct Found {
+        /// Ascending by path.
+        var entries: [Entry] = []
+        /// By path; the root is empty.
+        var directoryPermissions: [String: UInt32] = [:]
+    }
+
+    private func visit(_ directory: String, as prefix: String, above: [String], into result: inout Found) throws {
         for name in try Directories.names(in: directory) {
             let path = try bundlePath(prefix + name, in: directory)
             guard rules.admits(path) || rules.admitsDirectory(path) else { continue }
@@ -41,10 +50,11 @@ struct DirectoryWalk {
                         .usage, id: "source.link-loop", "\(directory)/\(name) is a link to a directory above it",
                         remedy: "remove the link, or leave it out with EXCLUDE \(path)")
                 }
-                try visit(found.path, as: "\(path)/", above: above + [found.path], into: &entries)
+                result.directoryPermissions[path.text] = found.status.mode
+                try visit(found.path, as: "\(path)/", above: above + [found.path], into: &result)
             case _ where !rules.admits(path): continue
             case .regular:
-                entries.append(Entry(path: path, realPath: found.path, status: found.status))
+                result.entries.append(Entry(path: path, realPath: found.path, status: found.status))
             case .symbolicLink, .other:
                 throw KapsuleError(
                     .usage, id: "source.not-a-file",

@@ -8,11 +8,13 @@ struct LocalSource {
     let context: String
     let rules: ContextRules
     let cache: DigestCache?
+    /// Whether files keep the permission bits they have on disk.
+    let keepsModes: Bool
 
     enum Found {
         case file(Assembly.Candidate)
         /// - Parameter root: absolute, every link resolved.
-        case directory(root: String, [DirectoryWalk.Entry])
+        case directory(root: String, DirectoryWalk.Found)
     }
 
     /// Nil when nothing of that name exists.
@@ -34,7 +36,7 @@ struct LocalSource {
         case .regular:
             return .file(try candidate(real, status, at: try BundlePath(validating: Self.lastPart(real))))
         case .directory:
-            return .directory(root: real, try DirectoryWalk(root: real, rules: try rules(for: real)).entries())
+            return .directory(root: real, try DirectoryWalk(root: real, rules: try rules(for: real)).found())
         case .symbolicLink, .other:
             throw KapsuleError(
                 .usage, id: "source.not-a-file", "'\(text)' is a device, a socket or a pipe",
@@ -47,7 +49,7 @@ struct LocalSource {
         _ = try OpenFile.reading(real)
         let file = ModelBundle.File(
             path: path, role: Role.of(path), isExecutable: status.mode & 0o100 != 0,
-            source: ContextFile(path: real, status: status, cache: cache))
+            permissions: keepsModes ? status.mode : nil, source: ContextFile(path: real, status: status, cache: cache))
         return Assembly.Candidate(file: file, identity: real)
     }
 

@@ -28,13 +28,19 @@ public struct ModelResolver: Sendable {
     public let rules: ContextRules
     /// Layers that the output has beside those of the bundle's lanes.
     public let reservedLayers: Int
+    /// Whether files and directories keep the permission bits they have on disk.
+    public let keepsModes: Bool
     private let cache: DigestCache?
     private let images: Images
 
-    public init(context: String, rules: ContextRules, reservedLayers: Int, cache: DigestCache?, images: Images) {
+    public init(
+        context: String, rules: ContextRules, reservedLayers: Int, keepsModes: Bool = false, cache: DigestCache?,
+        images: Images
+    ) {
         self.context = context
         self.rules = rules
         self.reservedLayers = reservedLayers
+        self.keepsModes = keepsModes
         self.cache = cache
         self.images = images
     }
@@ -69,7 +75,8 @@ public struct ModelResolver: Sendable {
         return ModelBundle(
             identity: [model.name ?? "model", model.revision].compactMap(\.self).joined(separator: "@"),
             card: card, modelfile: Array(try model.canonicalText(card).utf8), origin: model.origin, files: files,
-            lanes: LanePolicy(reserving: reservedLayers).lanes(forSizes: files.map(\.source.size)))
+            lanes: LanePolicy(reserving: reservedLayers).lanes(forSizes: files.map(\.source.size)),
+            directoryPermissions: model.directoryPermissions)
     }
 
     private func nothingLeft(_ modelfile: Modelfile) -> KapsuleError {
@@ -85,7 +92,7 @@ public struct ModelResolver: Sendable {
         let line = Line(instruction: instruction)
         let reference = try SourceReference(parsing: instruction.value)
         if let path = reference.path {
-            let local = LocalSource(context: context, rules: model.rules, cache: cache)
+            let local = LocalSource(context: context, rules: model.rules, cache: cache, keepsModes: keepsModes)
             if let found = try local.find(path) { return try add(found, line, local, to: &model) }
         }
         guard line.word == .from, let image = try images.open(reference) else { throw try notFound(line, reference) }
@@ -107,16 +114,18 @@ public struct ModelResolver: Sendable {
             try model.add(
                 [candidate], named: candidate.file.path.name, reference: line.value, span: line.span)
             model.mention(line.word, model.path(of: candidate.identity)?.text ?? candidate.file.path.text)
-        case .directory(let root, let entries):
+        case .directory(let root, let found):
             let name = LocalSource.lastPart(root)
             // What FROM names is the model itself; ADAPTER and DRAFT keep a directory of their own.
             let prefix = line.word == .from ? "" : "\(name)/"
-            let candidates = try entries.map { entry in
+            let candidates = try found.entries.map { entry in
                 try local.candidate(
                     entry.realPath, entry.status, at: try BundlePath(validating: prefix + entry.path.text))
             }
             try model.add(candidates, named: name, reference: line.value, span: line.span)
-            model.mention(line.word, line.word == .from ? "." : model.directory(of: candidates, in: entries) ?? name)
+            model.mention(
+                line.word, line.word == .from ? "." : model.directory(of: candidates, in: found.entries) ?? name)
+            if keepsModes { model.keep(found.directoryPermissions, below: prefix) }
         }
     }
 

@@ -14,11 +14,7 @@ struct VerityParameters: Sendable {
         let isNamed = profile != .privatemode
         uuid = isNamed ? UUIDBytes(name: "\(bundle.identity)-inner") : .zero
         salt = isNamed ? Digest.of(bundle.identity).bytes : [0]
-        var tree = EROFS.Tree()
-        for file in bundle.files {
-            try tree.addFile(at: file.path, size: file.source.size, isExecutable: file.isExecutable)
-        }
-        map = try EROFS.layOut(tree, as: profile, uuid: uuid)
+        map = try EROFS.layOut(try Self.tree(of: bundle), as: profile, uuid: uuid)
         for (file, place) in zip(bundle.files, map.files) where place == nil {
             throw KapsuleError(
                 .usage, id: "verity.lost-found",
@@ -26,5 +22,18 @@ struct VerityParameters: Sendable {
                     + "'lost+found'",
                 remedy: "rename or exclude it, or use --verity-profile modelwrap-2 or privatemode")
         }
+    }
+
+    /// The bundle's files and their directories, with the source's modes where the bundle has them.
+    static func tree(of bundle: ModelBundle) throws -> EROFS.Tree {
+        let modes = bundle.directoryPermissions.mapValues { UInt16($0 & 0o7777) }
+        var tree = EROFS.Tree(rootPermissions: modes[""] ?? 0o755)
+        for file in bundle.files {
+            try tree.addFile(
+                at: file.path, size: file.source.size,
+                permissions: file.permissions.map { UInt16($0 & 0o7777) } ?? (file.isExecutable ? 0o755 : 0o644),
+                directoryPermissions: { modes[$0] ?? 0o755 })
+        }
+        return tree
     }
 }

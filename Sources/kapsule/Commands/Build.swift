@@ -25,13 +25,13 @@ struct Build: Verb {
     @Option(name: [.short, .long], help: ArgumentHelp("What the image is called; repeatable.", valueName: "ref"))
     var tag: [String] = []
 
-    @Option(help: ArgumentHelp("What is made: oci.", valueName: "format"))
+    @Option(help: ArgumentHelp("What is made: oci, verity or emwp; repeatable.", valueName: "format"))
     var format: [BuildFormat] = []
 
     @Option(
         name: [.short, .long],
         help: ArgumentHelp(
-            "A directory for an OCI layout, or type=oci,dest=DIR, type=registry, type=store; repeatable.",
+            "A directory, or type=FORMAT,dest=DIR, type=registry, type=store; repeatable.",
             valueName: "output"))
     var outputs: [OutputSpec] = []
 
@@ -71,6 +71,7 @@ struct Build: Verb {
         help: ArgumentHelp("Write what was made to this file, as JSON.", valueName: "path"))
     var metadataFile: String?
 
+    @OptionGroup(title: "Verity images") var verity: VerityFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -86,7 +87,7 @@ struct Build: Verb {
 
     func run(in toolbox: Toolbox) async throws {
         let workshop = try Workshop(try settings, toolbox)
-        let prepared = try workshop.prepare()
+        let prepared = try await workshop.prepare()
         if check { return toolbox.note("the Modelfile and its sources are in order") }
         if dryRun { return try toolbox.print(prepared.plan.rendered(as: .text)) }
         // Nothing is pruned while this is held.
@@ -94,7 +95,7 @@ struct Build: Verb {
         let report = try await workshop.run(prepared)
         withExtendedLifetime(use) {}
         let results = BuildResults(
-            report: report, sessions: prepared.sessions.map(\.name), bundle: prepared.resolution.bundle)
+            report: report, sessions: prepared.sessions.map(\.name), bundle: prepared.bundle)
         try results.write(digestFile: digestFile, metadataFile: metadataFile, tags: tag)
         if verify { try await workshop.verify(results) }
         for line in results.references { try toolbox.print(line) }
@@ -104,7 +105,8 @@ struct Build: Verb {
     private var settings: BuildSettings {
         get throws {
             BuildSettings(
-                model: model, registry: registry, tags: tag, outputs: outputs, pushes: push, compression: compression,
+                model: model, registry: registry, tags: tag, formats: format, outputs: outputs, verity: verity,
+                pushes: push, compression: compression,
                 platforms: try parsedPlatforms(), concurrency: concurrency, replaces: force)
         }
     }
@@ -122,7 +124,15 @@ struct Build: Verb {
 }
 
 enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
-    case oci
+    case oci, verity, emwp
+
+    var kind: OutputSpec.Kind {
+        switch self {
+        case .oci: .oci
+        case .verity: .verity
+        case .emwp: .emwp
+        }
+    }
 }
 
 /// `--compression`.

@@ -25,13 +25,14 @@ struct PlanCommand: Verb {
     @Option(help: ArgumentHelp("How layers are stored: none or gzip.", valueName: "how"))
     var compression = CompressionChoice.none
 
+    @OptionGroup(title: "Verity images") var verity: VerityFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run(in toolbox: Toolbox) async throws {
         let settings = BuildSettings(
-            model: model, registry: registry, tags: tag, outputs: outputs, compression: compression)
-        let plan = try Workshop(settings, toolbox).prepare().plan
+            model: model, registry: registry, tags: tag, outputs: outputs, verity: verity, compression: compression)
+        let plan = try await Workshop(settings, toolbox).prepare().plan
         let text = plan.rendered(as: format.format)
         try toolbox.write(text.hasSuffix("\n") ? text : text + "\n")
     }

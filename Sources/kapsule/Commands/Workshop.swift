@@ -12,7 +12,9 @@ struct BuildSettings {
     var model: ModelOptions
     var registry: RegistryFlags
     var tags: [String]
+    var formats: [BuildFormat] = []
     var outputs: [OutputSpec]
+    var verity: VerityFlags
     var pushes = false
     var compression = CompressionChoice.none
     var platforms = [Platform(os: "linux", architecture: "amd64")]
@@ -39,31 +41,56 @@ struct Workshop {
 
     /// Everything decided, nothing made.
     struct Prepared {
-        let resolution: ModelResolver.Resolution
+        let bundle: ModelBundle
         let sessions: [any ExportSession]
         let plan: Plan
     }
 
-    func prepare() throws -> Prepared {
+    func prepare() async throws -> Prepared {
         let loaded = try LoadedModelfile.load(settings.model, in: toolbox)
         try refuseEncryption(loaded.modelfile)
         let base = try settings.model.base.map(openBase)
         let resolution = try resolver(loaded, base).resolve(loaded.modelfile)
-        let options = try imageOptions(base)
-        let outputs = BuildOutputs(
-            locator: locator, tags: try settings.tags.map { try Reference(parsing: $0) }, outputs: settings.outputs,
-            pushes: settings.pushes)
-        let sessions = try outputs.destinations().map { destination in
-            try ImageExporter(to: destination, options).begin(resolution.bundle)
-        }
+        let outputs = try outputs(base)
+        let bundle = try await identified(resolution.bundle, outputs.specs)
+        let sessions = try outputs.exporters().map { try $0.begin(bundle) }
         return Prepared(
-            resolution: resolution, sessions: sessions,
-            plan: Planner.plan(resolution.bundle, from: resolution.sources, to: sessions))
+            bundle: bundle, sessions: sessions, plan: Planner.plan(bundle, from: resolution.sources, to: sessions))
+    }
+
+    private func outputs(_ base: BaseImage?) throws -> BuildOutputs {
+        let tags = try settings.tags.map { try Reference(parsing: $0) }
+        let specs = try BuildOutputs.specs(
+            formats: settings.formats, outputs: settings.outputs, pushes: settings.pushes, tags: tags)
+        if settings.verity.keepModes, specs.contains(where: { $0.kind?.isImage ?? true }) {
+            throw KapsuleError(
+                .usage, id: "usage.keep-modes",
+                "--keep-modes goes with verity images: the modes of OCI images are normalised",
+                remedy: "leave it out, or make the OCI image with a command of its own")
+        }
+        return BuildOutputs(
+            locator: locator, tags: tags, specs: specs, image: try imageOptions(base),
+            verity: VerityOptions(
+                flags: settings.verity, environment: toolbox.environment,
+                excludedFiles: settings.model.exclude.joined(separator: ",")),
+            replaces: settings.replaces)
+    }
+
+    /// The model under the identity that UUIDs and salts follow from: the one given, that of its source, or what is in it.
+    private func identified(_ bundle: ModelBundle, _ specs: [OutputSpec]) async throws -> ModelBundle {
+        if let given = settings.verity.modelID {
+            return bundle.identified(as: given, digests: bundle.files.map(\.source.digest))
+        }
+        let isNamed = settings.verity.profile != .privatemode
+        let needsRevision = specs.contains { $0.kind == .emwp || ($0.kind == .verity && isNamed) }
+        guard needsRevision, !bundle.identity.contains("@") else { return bundle }
+        return try await ContentIdentity.identify(
+            bundle, named: bundle.identity, concurrency: settings.concurrency, progress: toolbox.progress)
     }
 
     func run(_ prepared: Prepared) async throws -> Executor.Report {
         let executor = Executor(concurrency: settings.concurrency, progress: toolbox.progress)
-        return try await executor.run(prepared.plan, for: prepared.resolution.bundle, to: prepared.sessions)
+        return try await executor.run(prepared.plan, for: prepared.bundle, to: prepared.sessions)
     }
 
     /// Reads back every blob of everything that was made.
@@ -80,7 +107,7 @@ struct Workshop {
         let fetcher = LayerFetcher(store: locator.store, progress: toolbox.progress)
         return ModelResolver(
             context: loaded.context, rules: settings.model.rules,
-            reservedLayers: 1 + (base?.manifest.layers.count ?? 0), cache: cache,
+            reservedLayers: 1 + (base?.manifest.layers.count ?? 0), keepsModes: settings.verity.keepModes, cache: cache,
             images: ModelResolver.Images(open: openImage, fetch: fetcher.fetch))
     }
 

@@ -8,37 +8,72 @@ internal import Store
 struct BuildOutputs {
     let locator: ImageLocator
     let tags: [Reference]
-    let outputs: [OutputSpec]
-    let pushes: Bool
+    let specs: [OutputSpec]
+    let image: ImageExporter.Options
+    let verity: VerityOptions
+    let replaces: Bool
 
-    /// One destination for the store, one for each layout, one for each repository of a registry.
+    /// What `--format`, `--output`, `--push` and the tags ask for, spelt out.
     ///
     /// Without `--output` the tags decide: one with a host is pushed there, one without goes to the local store. Without
-    /// tags the store keeps the image under its digest.
-    func destinations() throws -> [any ImageDestination] {
-        let remote = tags.filter { $0.host != nil }
-        let local = tags.filter { $0.host == nil }
-        var all: [any ImageDestination] = []
-        let kinds = outputs.map { $0.kind ?? .oci }
-        let goesToStore = outputs.isEmpty ? (!local.isEmpty || tags.isEmpty) : kinds.contains(.store)
-        if goesToStore { all.append(store(outputs.isEmpty ? local : tags)) }
-        for output in outputs where (output.kind ?? .oci) == .oci { all.append(try layout(output.destination ?? ".")) }
-        if outputs.isEmpty || pushes || kinds.contains(.registry) {
-            guard !remote.isEmpty || outputs.isEmpty else {
-                throw KapsuleError(
-                    .usage, id: "usage.push-without-host", "there is nothing to push: no --tag names a registry",
-                    remedy: "add --tag HOST/REPOSITORY:TAG")
-            }
-            all += try registries(remote)
+    /// tags the store keeps the image under its digest. A plain directory gets every format.
+    static func specs(
+        formats: [BuildFormat], outputs: [OutputSpec], pushes: Bool, tags: [Reference]
+    ) throws -> [OutputSpec] {
+        let kinds = (formats.isEmpty ? [.oci] : formats).map(\.kind)
+        var specs = outputs.flatMap { output in
+            output.kind == nil ? kinds.map { OutputSpec($0, to: output.destination) } : [output]
         }
-        return all
+        let hasRemote = tags.contains { $0.host != nil }
+        if outputs.isEmpty {
+            guard kinds.allSatisfy({ $0 == .oci }) else { throw needsDirectory(kinds) }
+            if tags.contains(where: { $0.host == nil }) || tags.isEmpty { specs.append(OutputSpec(.store, to: nil)) }
+            if hasRemote { specs.append(OutputSpec(.registry, to: nil)) }
+        }
+        if pushes, !specs.contains(where: { $0.kind == .registry }) { specs.append(OutputSpec(.registry, to: nil)) }
+        try check(specs, tags, hasRemote)
+        return specs
+    }
+
+    private static func needsDirectory(_ kinds: [OutputSpec.Kind]) -> KapsuleError {
+        KapsuleError(
+            .usage, id: "usage.no-output",
+            "--format \(kinds.map(\.rawValue).joined(separator: ", ")) makes files, and no --output says where",
+            remedy: "add --output DIR")
+    }
+
+    private static func check(_ specs: [OutputSpec], _ tags: [Reference], _ hasRemote: Bool) throws {
+        if specs.contains(where: { $0.kind == .registry }), !hasRemote {
+            throw KapsuleError(
+                .usage, id: "usage.push-without-host", "there is nothing to push: no --tag names a registry",
+                remedy: "add --tag HOST/REPOSITORY:TAG")
+        }
+        if !tags.isEmpty, !specs.contains(where: { $0.kind?.isImage ?? true }) {
+            throw KapsuleError(
+                .usage, id: "usage.tag-without-image", "--tag names an image, and none is made",
+                remedy: "leave --tag out, or add --output type=store or --push")
+        }
+    }
+
+    /// One exporter for the store, one for each directory, one for each repository of a registry.
+    func exporters() throws -> [any Exporter] {
+        try specs.flatMap { spec -> [any Exporter] in
+            let directory = spec.destination ?? "."
+            switch spec.kind ?? .oci {
+            case .oci: return [ImageExporter(to: try layout(directory), image)]
+            case .store:
+                return [ImageExporter(to: store(specs.count == 1 ? tags.filter { $0.host == nil } : tags), image)]
+            case .registry: return try registries().map { ImageExporter(to: $0, image) }
+            case .verity: return [try verity.exporter(to: directory, replaces: replaces)]
+            case .emwp: return [try verity.encryptedExporter(to: directory, replaces: replaces)]
+            }
+        }
     }
 
     private func store(_ tags: [Reference]) -> any ImageDestination {
         let store = locator.store
-        let name = tags.first?.description ?? "(no tag)"
         return LayoutDestination(
-            name: "store \(name)", layout: store.layout,
+            name: "store \(tags.first?.description ?? "(no tag)")", layout: store.layout,
             pinned: { digest in (tags.first?.name).map { "\($0)@\(digest)" } ?? digest.description },
             tag: { try store.tag(tags, $0, replace: $1) })
     }
@@ -57,10 +92,10 @@ struct BuildOutputs {
             })
     }
 
-    private func registries(_ tags: [Reference]) throws -> [any ImageDestination] {
+    private func registries() throws -> [any ImageDestination] {
         var order: [String] = []
         var byName: [String: [Reference]] = [:]
-        for tag in tags {
+        for tag in tags where tag.host != nil {
             if byName[tag.name] == nil { order.append(tag.name) }
             byName[tag.name, default: []].append(tag)
         }

@@ -5,7 +5,7 @@ internal import KapsuleIO
 internal import OCI
 internal import Store
 
-/// One `--output`: a directory, or `type=oci,dest=PATH`.
+/// One `--output`: a directory, or `type=verity,dest=PATH`.
 struct OutputSpec: ExpressibleByArgument, Hashable {
     enum Kind: String, CaseIterable {
         /// An OCI layout in a directory.
@@ -14,6 +14,26 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         case registry
         /// The local store.
         case store
+        /// An EROFS image with its hash tree, in a directory.
+        case verity
+        /// Such an image in an encrypted disk, in a directory.
+        case emwp
+
+        /// Whether it goes to a directory, which has to be named.
+        var needsDestination: Bool {
+            switch self {
+            case .oci, .verity, .emwp: true
+            case .registry, .store: false
+            }
+        }
+
+        /// Whether it is an image with tags.
+        var isImage: Bool {
+            switch self {
+            case .oci, .registry, .store: true
+            case .verity, .emwp: false
+            }
+        }
     }
 
     /// Nil where `--format` decides.
@@ -35,7 +55,12 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         guard let type = values["type"], let kind = Kind(rawValue: String(type)) else { return nil }
         self.kind = kind
         destination = values["dest"].map(String.init)
-        guard (kind == .oci) == (destination?.isEmpty == false) else { return nil }
+        guard kind.needsDestination == (destination?.isEmpty == false) else { return nil }
+    }
+
+    init(_ kind: Kind, to destination: String?) {
+        self.kind = kind
+        self.destination = destination
     }
 
     static let defaultValueDescription = "type=oci,dest=DIR"

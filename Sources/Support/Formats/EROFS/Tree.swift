@@ -102,21 +102,24 @@ extension EROFS {
         }
 
         /// Adds a regular file and the directories above it that are not there yet.
+        ///
+        /// - Parameter directoryPermissions: asked with the path of each new directory.
         @discardableResult
         public mutating func addFile(
-            at path: BundlePath, size: Int64, isExecutable: Bool = false, directoryPermissions: UInt16 = 0o755
+            at path: BundlePath, size: Int64, permissions: UInt16 = 0o644,
+            directoryPermissions: (String) -> UInt16 = { _ in 0o755 }
         ) throws -> NodeID {
             let parts = path.text.utf8.split(separator: UInt8(ascii: "/")).map(Array.init)
             var parent = NodeID.root
-            for part in parts.dropLast() {
+            for (part, above) in zip(parts.dropLast(), path.ancestors) {
                 if let known = child(part, of: parent), nodes[known.index].kind == .directory {
                     parent = known
                 } else {
-                    parent = try addDirectory(part, in: parent, permissions: directoryPermissions)
+                    parent = try addDirectory(part, in: parent, permissions: directoryPermissions(above))
                 }
             }
             return try addFile(
-                parts[parts.count - 1], in: parent, size: size, permissions: isExecutable ? 0o755 : 0o644)
+                parts[parts.count - 1], in: parent, size: size, permissions: permissions)
         }
 
         /// The node that `parent` holds under `name`.

@@ -5,12 +5,18 @@ public struct ModelBundle: Sendable {
         public let role: Role
         /// Whether the owner may execute it; decides 0755 or 0644 where an output has modes.
         public let isExecutable: Bool
+        /// The source's twelve permission bits, where they are to be kept; nil where modes are normalised.
+        public let permissions: UInt32?
         public let source: any ByteSource
 
-        public init(path: BundlePath, role: Role, isExecutable: Bool = false, source: any ByteSource) {
+        public init(
+            path: BundlePath, role: Role, isExecutable: Bool = false, permissions: UInt32? = nil,
+            source: any ByteSource
+        ) {
             self.path = path
             self.role = role
             self.isExecutable = isExecutable
+            self.permissions = permissions
             self.source = source
         }
     }
@@ -39,8 +45,13 @@ public struct ModelBundle: Sendable {
     public let files: [File]
     /// Every file in exactly one lane; the lane of small files first.
     public let lanes: [Lane]
+    /// The twelve permission bits of directories, where they are to be kept; the root is the empty path.
+    public let directoryPermissions: [String: UInt32]
 
-    public init(identity: String, card: ModelCard, modelfile: [UInt8], origin: Origin, files: [File], lanes: [Lane]) {
+    public init(
+        identity: String, card: ModelCard, modelfile: [UInt8], origin: Origin, files: [File], lanes: [Lane],
+        directoryPermissions: [String: UInt32] = [:]
+    ) {
         precondition(zip(files, files.dropFirst()).allSatisfy { $0.path < $1.path }, "files ascend by path")
         precondition(lanes.flatMap(\.files).sorted() == Array(files.indices), "every file is in one lane")
         self.identity = identity
@@ -49,6 +60,21 @@ public struct ModelBundle: Sendable {
         self.origin = origin
         self.files = files
         self.lanes = lanes
+        self.directoryPermissions = directoryPermissions
+    }
+
+    /// The same model under another identity, with what was found out of its files' digests.
+    ///
+    /// - Parameter digests: one for each file, in their order.
+    public func identified(as identity: String, digests: [Digest?]) -> ModelBundle {
+        let known = zip(files, digests).map { file, digest in
+            File(
+                path: file.path, role: file.role, isExecutable: file.isExecutable, permissions: file.permissions,
+                source: digest.map { KnownSource(file.source, digest: $0) } ?? file.source)
+        }
+        return ModelBundle(
+            identity: identity, card: card, modelfile: modelfile, origin: origin, files: known, lanes: lanes,
+            directoryPermissions: directoryPermissions)
     }
 
     /// Sum of the files' sizes, in bytes.

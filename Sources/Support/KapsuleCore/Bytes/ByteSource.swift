@@ -77,6 +77,24 @@ public struct ZeroSource: ByteSource {
     }
 }
 
+/// Another source, of which it is known what it hashes to.
+public struct KnownSource: ByteSource {
+    private let base: any ByteSource
+    public let digest: Digest?
+
+    public init(_ base: any ByteSource, digest: Digest) {
+        self.base = base
+        self.digest = digest
+    }
+
+    public var size: Int64 { base.size }
+    public var backing: ByteBacking { base.backing }
+
+    public func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        try base.read(range, into: &sink)
+    }
+}
+
 /// A part of another source, as a file inside an archive.
 public struct SliceSource: ByteSource {
     public let base: any ByteSource

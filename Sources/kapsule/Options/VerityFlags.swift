@@ -1,0 +1,64 @@
+internal import ArgumentParser
+internal import Exporters
+internal import Formats
+internal import KapsuleCore
+internal import KapsuleIO
+
+/// What decides the bytes of a verity image or an encrypted disk.
+struct VerityFlags: ParsableArguments {
+    @Option(
+        name: .customLong("verity-profile"),
+        help: ArgumentHelp("modelwrap-1, modelwrap-2 or privatemode.", valueName: "profile"))
+    var profile = VerityProfileChoice.modelwrap2
+
+    @Option(
+        name: .customLong("model-id"),
+        help: ArgumentHelp(
+            "Identity of the model. Default: that of its source, or what is in it.", valueName: "name@revision"))
+    var modelID: String?
+
+    @Flag(name: .customLong("keep-modes"), help: "Take permission bits from the source instead of normalising them.")
+    var keepModes = false
+
+    @Option(
+        name: .customLong("key-file"),
+        help: ArgumentHelp("Master key of an encrypted disk: 64 bytes in base64.", valueName: "path"))
+    var keyFile: String?
+}
+
+enum VerityProfileChoice: String, ExpressibleByArgument, CaseIterable {
+    case modelwrap1 = "modelwrap-1"
+    case modelwrap2 = "modelwrap-2"
+    case privatemode
+
+    var profile: EROFS.Profile {
+        switch self {
+        case .modelwrap1: .modelwrap1
+        case .modelwrap2: .modelwrap2
+        case .privatemode: .privatemode
+        }
+    }
+}
+
+/// The flags, with what the environment adds to them.
+struct VerityOptions {
+    let flags: VerityFlags
+    let environment: [String: String]
+    let excludedFiles: String
+
+    func exporter(to directory: String, replaces: Bool) throws -> any Exporter {
+        var options = VerityExporter.Options()
+        options.profile = flags.profile.profile
+        options.replaces = replaces
+        options.excludedFiles = excludedFiles
+        return VerityExporter(to: directory, options)
+    }
+
+    func encryptedExporter(to directory: String, replaces: Bool) throws -> any Exporter {
+        var options = EMWPExporter.Options()
+        options.profile = flags.profile.profile
+        options.replaces = replaces
+        return EMWPExporter(
+            to: directory, masterKey: try MasterKey.load(file: flags.keyFile, environment), options)
+    }
+}
