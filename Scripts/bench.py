@@ -8,6 +8,8 @@ of whole processes as the kernel accounts them: wall and CPU seconds, peak memor
 Needs docker-registry, GNU time, skopeo, umoci and curl; a peer that is missing is named and left out.
 """
 import argparse
+import base64
+import hashlib
 import os
 import re
 import shutil
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import uuid
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -258,12 +261,70 @@ def memory_rows(bench, size):
                lambda: bench.forget("ours")))
 
 
+def verity_rows(bench, size):
+    """Images with hash trees of four files of `size` MiB."""
+    kapsule = bench.kapsule
+    model = bench.path("verity-model")
+    os.makedirs(model)
+    for index in range(4):
+        with open(os.path.join(model, f"model-{index + 1:05}-of-00004.safetensors"), "wb") as file:
+            for _ in range(size // 8):
+                file.write(os.urandom(8 << 20))
+    modelfile = bench.path("verity.Modelfile")
+    with open(modelfile, "w") as file:
+        file.write("FROM .\n")
+    with open(bench.path("key"), "w") as file:
+        file.write(base64.b64encode(bytes(range(64))).decode())
+    image, out, plain = bench.path("theirs.img"), bench.path("out"), bench.path("plain")
+    identity = "bench/model@1"
+    uuid_text = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{identity}-inner"))
+    salt = hashlib.sha256(identity.encode()).hexdigest()
+    sizes = f"4 × {size} MiB"
+    build = [kapsule, "build", "--no-cache", "-f", modelfile, "--verity-profile", "modelwrap-1", "--model-id", identity,
+             "--key-file", bench.path("key"), "-o", out]
+    made = f"mkfs.erofs --all-root -T0 -U{uuid_text} {image} {model}"
+    tree = (f"veritysetup format --uuid {uuid_text} --salt {salt} --hash-offset $(stat -c %s {image}) "
+            f"--data-blocks $(($(stat -c %s {image}) / 4096)) {image} {image}")
+
+    def forget():
+        bench.forget("out", "plain")
+        for name in ("theirs.img", "theirs.enc"):
+            if os.path.exists(bench.path(name)):
+                os.remove(bench.path(name))
+
+    bench.row(
+        f"verity image and hash tree, {sizes}",
+        ("kapsule build --format verity", build + ["--format", "verity", model], forget),
+        ("mkfs.erofs, veritysetup format", ["sh", "-c", f"{made} && {tree}"], forget),
+        ("cp", ["cp", "-r", model, plain], forget))
+    bench.row(
+        f"encrypted disk, {sizes}",
+        ("kapsule build --format emwp", build + ["--format", "emwp", model], forget),
+        ("mkfs.erofs, veritysetup format, openssl enc",
+         ["sh", "-c", f"{made} && {tree} && openssl enc -aes-256-ctr -K {'00' * 32} -iv {'00' * 16} -in {image} "
+          f"-out {bench.path('theirs.enc')}"], forget))
+    forget()
+    bench.once(*build, "--format", "verity", model)
+    bench.once("sh", "-c", f"{made} && {tree}")
+    mpk = os.path.join(out, "bench", "model", "1.mpk")
+    with open(mpk[:-3] + "info") as file:
+        root, offset, _ = file.read().split("_")
+    bench.row(
+        f"verify an image, {sizes}",
+        ("kapsule verify", [kapsule, "verify", "--root-hash", f"{root}_{offset}_{uuid_text}", "--model-id", identity, mpk],
+         lambda: None),
+        ("veritysetup verify", ["veritysetup", "verify", "--hash-offset", offset, mpk, mpk, root], lambda: None))
+    forget()
+    bench.forget("verity-model")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kapsule")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--size", type=int, default=512, help="MiB of each of the four files")
     parser.add_argument("--layer", type=int, default=4096, help="MiB of the one large layer")
+    parser.add_argument("--image", type=int, default=1024, help="MiB of each of the four files of a verity image")
     parser.add_argument("--only", help="a regular expression for the titles of rows")
     parser.add_argument("--directory", help="where to work; needs about 30 GiB")
     arguments = parser.parse_args()
@@ -274,6 +335,7 @@ def main():
             print(f"{cores} cores, {arguments.runs} runs after one to warm up, medians; warm page cache")
             main_rows(bench, arguments.size)
             memory_rows(bench, arguments.layer)
+            verity_rows(bench, arguments.image)
         finally:
             bench.registry.stop()
 
