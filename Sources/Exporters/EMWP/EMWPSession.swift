@@ -55,7 +55,7 @@ final class EMWPSession: ExportSession {
         let table = disk.table(root: root)
         try file.file.write(table.encodeHead().span, at: 0)
         try file.file.write(table.encodeTail().span, at: table.tailOffset)
-        try file.file.synchronize()
+        if options.waitsForDevice { try file.file.synchronize() }
         let reference = "\(root.hex)_\(parameters.map.size)_\(disk.partitionUUID)"
         let lock = try FileLock(path("emwp.lock"), .exclusive)
         try withExtendedLifetime(lock) {

@@ -35,14 +35,17 @@ final class VeritySession: ExportSession {
     private let file: AtomicFile
     private let assembly: ImageAssembly
     private let workers: WorkQueues
+    private let waitsForDevice: Bool
 
     init(
-        _ bundle: ModelBundle, _ parameters: VerityParameters, _ output: any VerityOutput, workers: Int
+        _ bundle: ModelBundle, _ parameters: VerityParameters, _ output: any VerityOutput,
+        _ options: VerityExporter.Options
     ) throws {
         self.bundle = bundle
         self.parameters = parameters
         self.output = output
-        self.workers = WorkQueues(workers)
+        waitsForDevice = options.waitsForDevice
+        workers = WorkQueues(options.workers)
         name = "verity → \(output.title)"
         try Directories.make(output.directory)
         file = try AtomicFile(in: output.directory)
@@ -61,7 +64,7 @@ final class VeritySession: ExportSession {
         let image = UnnamedImage(
             file: file, root: try assembly.finish(), hashOffset: parameters.map.size, size: assembly.size,
             parameters: parameters)
-        try file.file.synchronize()
+        if waitsForDevice { try file.file.synchronize() }
         return try output.publish(image)
     }
 }
