@@ -93,7 +93,7 @@ public final class LoopbackServer: Sendable {
     public init(_ answer: @escaping @Sendable (Request) -> Reply) throws {
         let shared = Shared(answer)
         self.shared = shared
-        (listener, port) = try Self.listen()
+        (listener, port) = try LoopbackSocket.listen()
         let listener = listener
         Thread.detachNewThread {
             while case let socket = accept(listener, nil, nil), socket >= 0 {
@@ -129,22 +129,6 @@ public final class LoopbackServer: Sendable {
             for socket in state.connections { shutdown(socket, Int32(SHUT_RDWR)) }
         }
         shutdown(listener, Int32(SHUT_RDWR))
-    }
-
-    private static func listen() throws -> (Int32, Int) {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                unsafe bind(listener, pointer, length) == 0 && Glibc.listen(listener, 128) == 0
-                    && getsockname(listener, pointer, &length) == 0
-            }
-        }
-        guard result else { throw TestProgram.Missing(description: "no port to listen on") }
-        return (listener, Int(UInt16(bigEndian: address.sin_port)))
     }
 
     /// `http://127.0.0.1:PORT`.

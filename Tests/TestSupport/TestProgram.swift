@@ -16,6 +16,8 @@ public struct TestProgram: Sendable {
         name: "docker-registry", hint: "apt-get install docker-registry", probe: nil)
     public static let htpasswd = TestProgram(name: "htpasswd", hint: "apt-get install apache2-utils", probe: nil)
     public static let openssl = TestProgram(name: "openssl", hint: "apt-get install openssl", probe: nil)
+    public static let skopeo = TestProgram(name: "skopeo", hint: "apt-get install skopeo", probe: nil)
+    public static let umoci = TestProgram(name: "umoci", hint: "apt-get install umoci", probe: nil)
     public static let python = TestProgram(name: "python3", hint: "apt-get install python3", probe: nil)
     public static let pythonCryptography = TestProgram(
         name: "python3", hint: "apt-get install python3 python3-cryptography", probe: ["-c", "import cryptography"])

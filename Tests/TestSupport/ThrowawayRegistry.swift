@@ -13,12 +13,15 @@ public final class ThrowawayRegistry: Sendable {
 
     private let directory: TemporaryDirectory
     private let process: BackgroundProcess
+    /// Lives as long as the registry that sends people to it.
+    private let access: Access
     public let port: Int
 
     /// `127.0.0.1:PORT`.
     public var host: String { "127.0.0.1:\(port)" }
 
     public init(_ access: Access = .open, tls: TestCertificates? = nil) throws {
+        self.access = access
         directory = try TemporaryDirectory()
         var settings = [
             "version: 0.1", "log: {level: info, formatter: text, accesslog: {disabled: false}}", "storage:",
@@ -46,6 +49,15 @@ public final class ThrowawayRegistry: Sendable {
 
     /// Waits until its log has a match; it has a line for each request.
     public func waitForLog(_ pattern: String) throws { _ = try process.wait(for: "(\(pattern))") }
+
+    /// Where it keeps what it was given.
+    public var data: String { "\(directory.path)/data/docker/registry/v2" }
+
+    /// The file of a blob or a manifest.
+    public func blob(_ digest: String) -> String {
+        let hex = digest.replacingOccurrences(of: "sha256:", with: "")
+        return "\(data)/blobs/sha256/\(hex.prefix(2))/\(hex)/data"
+    }
 
     /// Upload sessions that are open: what a client left behind.
     public var openUploads: [String] {

@@ -29,7 +29,7 @@ struct Build: Verb {
     var format: [BuildFormat] = []
 
     @Option(
-        name: [.short, .long],
+        name: [.short, .customLong("output")],
         help: ArgumentHelp(
             "A directory, or type=FORMAT,dest=DIR, type=registry, type=store; repeatable.",
             valueName: "output"))
@@ -89,7 +89,7 @@ struct Build: Verb {
         let workshop = try Workshop(try settings, toolbox)
         let prepared = try await workshop.prepare()
         if check { return toolbox.note("the Modelfile and its sources are in order") }
-        if dryRun { return try toolbox.print(prepared.plan.rendered(as: .text)) }
+        if dryRun { return try toolbox.write(prepared.plan.rendered(as: .text)) }
         // Nothing is pruned while this is held.
         let use = try workshop.locator.store.use()
         let report = try await workshop.run(prepared)

@@ -18,7 +18,7 @@ struct PlanCommand: Verb {
     var format = PlanFormatChoice.text
 
     @Option(
-        name: [.short, .long],
+        name: [.short, .customLong("output")],
         help: ArgumentHelp("Outputs of the build, as 'kapsule build' takes them; repeatable.", valueName: "output"))
     var outputs: [OutputSpec] = []
 
