@@ -86,9 +86,7 @@ struct BuildOutputs {
             name: "oci:\(path)", layout: layout, pinned: { "oci:\(path)@\($0)" },
             tag: { descriptor, replaces in
                 guard !tags.isEmpty else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
-                for tag in tags {
-                    try layout.setTag(tag.tag, fullName: tag.description, descriptor, replace: replaces)
-                }
+                try layout.setTags(tags.map { ($0.tag, $0.description) }, descriptor, replace: replaces)
             })
     }
 

@@ -17,19 +17,34 @@ extension ImageLayout {
     public func setTag(
         _ tag: String?, fullName: String? = nil, _ descriptor: Descriptor, replace: Bool = false
     ) throws -> Bool {
+        try setTags([(tag, fullName)], descriptor, replace: replace)
+    }
+
+    /// Lists an image under several tags, or, when one of them is taken, under none.
+    @discardableResult
+    public func setTags(
+        _ names: [(tag: String?, fullName: String?)], _ descriptor: Descriptor, replace: Bool = false
+    ) throws -> Bool {
+        try update { index in
+            // Nothing is written when one throws.
+            try names.map { try set($0.tag, $0.fullName, descriptor, replace, in: &index) }.contains(true)
+        }
+    }
+
+    private func set(
+        _ tag: String?, _ fullName: String?, _ descriptor: Descriptor, _ replace: Bool, in index: inout LayoutIndex
+    ) throws -> Bool {
         var descriptor = descriptor
         descriptor.annotations[LayoutEntry.tagAnnotation] = tag
         descriptor.annotations[LayoutEntry.fullNameAnnotation] = fullName
-        return try update { index in
-            if let old = index.entries.first(where: { $0.tag == tag && (tag != nil || $0.names(descriptor)) }) {
-                guard old.descriptor.digest != descriptor.digest else { return false }
-                guard replace else { throw taken(tag ?? "", by: old.descriptor.digest, for: descriptor.digest) }
-            }
-            // A line without a name has served its purpose when its image gets one.
-            index.removeAll { $0.tag == tag ? tag != nil : $0.tag == nil && $0.names(descriptor) }
-            index.append(descriptor)
-            return true
+        if let old = index.entries.first(where: { $0.tag == tag && (tag != nil || $0.names(descriptor)) }) {
+            guard old.descriptor.digest != descriptor.digest else { return false }
+            guard replace else { throw taken(tag ?? "", by: old.descriptor.digest, for: descriptor.digest) }
         }
+        // A line without a name has served its purpose when its image gets one.
+        index.removeAll { $0.tag == tag ? tag != nil : $0.tag == nil && $0.names(descriptor) }
+        index.append(descriptor)
+        return true
     }
 
     private func taken(_ tag: String, by old: Digest, for new: Digest) -> KapsuleError {
