@@ -10,7 +10,7 @@ struct Kapsule: ParsableCommand {
         commandName: "kapsule",
         abstract: "Builds machine-learning models from Modelfiles, and ships them.",
         discussion: """
-            kapsule reads a Modelfile, reads each byte of the model once, and makes of it what was asked for:
+            kapsule reads a Modelfile, reads each byte of the model once, and makes of it what was asked for: \
             an OCI image in a registry, in the local store, or in a directory.
             """,
         version: "kapsule \(version)",

@@ -12,7 +12,7 @@ struct Build: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Build a model from a Modelfile.",
         discussion: """
-            Without --output the tags decide: one with a registry's host is pushed there, one without goes to the
+            Without --output the tags decide: one with a registry's host is pushed there, one without goes to the \
             local store. Every byte of the model is read once, whatever the number of outputs.
 
               kapsule build -t mistral:7b .
