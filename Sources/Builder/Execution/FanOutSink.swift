@@ -18,10 +18,11 @@ final class FanOutSink: ByteSink {
 
     /// - Parameters:
     ///   - sinks: by the outputs' indices.
+    ///   - needsDigests: whether anybody wants the files' digests.
     ///   - activity: advanced by every byte of the files.
-    init(_ sinks: [(output: Int, sink: any LaneSink)], activity: Activity) {
+    init(_ sinks: [(output: Int, sink: any LaneSink)], needsDigests: Bool, activity: Activity) {
         branches = sinks.map { Branch(output: $0.output, sink: $0.sink) }
-        hashes = !sinks.contains { $0.sink.digestsFiles }
+        hashes = needsDigests && !sinks.contains { $0.sink.digestsFiles }
         self.activity = activity
     }
 
@@ -41,7 +42,7 @@ final class FanOutSink: ByteSink {
         activity.advance(by: bytes.count)
     }
 
-    /// The digest of the file that ended; nil when the sink that was to work it out has failed.
+    /// The digest of the file that ended; nil when nobody wants it, or the sink that was to work it out has failed.
     func endFile(_ index: Int) throws -> Digest? {
         var digest: Digest?
         try eachBranch { digest = try $0.endFile(index) ?? digest }

@@ -46,6 +46,11 @@ struct LaneTransfer {
     private var files: [Int] { bundle.lanes[lane].files }
     private var size: Int64 { files.reduce(0) { $0 + bundle.files[$1].source.size } }
 
+    /// Whether a digest was promised by somebody else than this machine's own cache, and has to be proved.
+    private var vouchedElsewhere: Bool {
+        files.contains { bundle.files[$0].source.digest != nil && !bundle.files[$0].source.isWatched }
+    }
+
     private func outcome(_ result: Result) -> ActivityOutcome {
         if let failure = result.failures.first { return .failed(failure.error) }
         return result.wasRead ? .succeeded : .skipped
@@ -65,7 +70,8 @@ struct LaneTransfer {
         }
         guard !sinks.isEmpty else { return failures }
         result.wasRead = true
-        let fanOut = FanOutSink(sinks, activity: activity)
+        let needsDigests = sinks.contains { sessions[$0.output].needsFileDigests } || vouchedElsewhere
+        let fanOut = FanOutSink(sinks, needsDigests: needsDigests, activity: activity)
         do {
             try read(into: fanOut, result: &result)
         } catch is SinksFailed {

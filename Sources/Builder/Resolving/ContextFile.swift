@@ -28,6 +28,7 @@ public final class ContextFile: ByteSource {
     }
 
     public var size: Int64 { status.size }
+    public var isWatched: Bool { true }
 
     public var backing: ByteBacking {
         guard size >= Self.holdsOpenFrom, let source = try? opened() else { return .stream }

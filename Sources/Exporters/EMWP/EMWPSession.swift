@@ -45,6 +45,8 @@ final class EMWPSession: ExportSession {
 
     var size: Int64 { disk.size }
     var directory: String? { outputDirectory }
+    /// The hash tree has its own.
+    var needsFileDigests: Bool { false }
     func foresee(lane index: Int) -> Foresight { .reads }
     func open(lane index: Int) throws -> (any LaneSink)? { ImageLaneSink(assembly, queues) }
     private func path(_ kind: String) -> String { "\(outputDirectory)/\(identity.revision).\(kind)" }

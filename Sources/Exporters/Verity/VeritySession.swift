@@ -57,6 +57,8 @@ final class VeritySession: ExportSession {
 
     var size: Int64 { assembly.size }
     var directory: String? { output.directory }
+    /// The hash tree has its own.
+    var needsFileDigests: Bool { false }
     func foresee(lane index: Int) -> Foresight { .reads }
     func open(lane index: Int) throws -> (any LaneSink)? { ImageLaneSink(assembly, workers) }
 

@@ -30,6 +30,8 @@ public protocol ExportSession: Sendable {
     var size: Int64 { get }
     /// A directory on the file system that will hold the output; nil where it is not ours to check.
     var directory: String? { get }
+    /// Whether `commit` wants the digests of files that no source vouches for.
+    var needsFileDigests: Bool { get }
     /// What is known, without asking the network, of lane `index`.
     func foresee(lane index: Int) -> Foresight
     /// Where the bytes of lane `index` of the bundle go; nil when the destination has them already.
@@ -43,6 +45,10 @@ public protocol ExportSession: Sendable {
     ///
     /// - Parameter files: for each file of the bundle its digest and size, nil where no session read it.
     func commit(_ files: [Artifact?]) throws -> ExportReceipt
+}
+
+extension ExportSession {
+    public var needsFileDigests: Bool { true }
 }
 
 /// What a plan can say of a lane before anything runs.

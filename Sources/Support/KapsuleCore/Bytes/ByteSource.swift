@@ -6,6 +6,9 @@ public protocol ByteSource: Sendable {
     var backing: ByteBacking { get }
     /// SHA-256 of the whole source, where a manifest, the hub or the store already vouches for it.
     var digest: Digest? { get }
+    /// Whether the source itself makes sure that what is read is what `digest` was worked out from, as a local file does
+    /// that is watched for changes.
+    var isWatched: Bool { get }
     /// Hands `range` to `sink`, in order, in blocks of the source's choosing. Blocks the calling thread.
     ///
     /// - Throws: `KapsuleError` with code `.unavailable` when the bytes stop coming, and whatever `sink` throws.
@@ -14,6 +17,7 @@ public protocol ByteSource: Sendable {
 
 extension ByteSource {
     public var digest: Digest? { nil }
+    public var isWatched: Bool { false }
 
     /// All of a small source, such as a JSON document.
     ///
@@ -87,6 +91,7 @@ public struct KnownSource: ByteSource {
         self.digest = digest
     }
 
+    public var isWatched: Bool { base.isWatched }
     public var size: Int64 { base.size }
     public var backing: ByteBacking { base.backing }
 
