@@ -14,11 +14,22 @@ public final class Relay: Sendable {
         var isDown = false
         var sockets: Set<Int32> = []
         var isOver = false
-        var watch: (direction: Direction, bytes: Int64, act: @Sendable () -> Void)?
+        var watch: Watch?
+        var isHeld = false
+    }
+
+    private struct Watch {
+        let direction: Direction
+        let bytes: Int64
+        /// Whether nothing passes from then on, until `forget`.
+        let holds: Bool
+        let act: @Sendable () -> Void
     }
 
     private final class Shared: Sendable {
         let state = Mutex(State())
+        /// Signalled when the wire is let go.
+        let released = DispatchSemaphore(value: 0)
         let target: Int
         init(target: Int) { self.target = target }
 
@@ -29,9 +40,14 @@ public final class Relay: Sendable {
                     (direction == .up ? state.up : state.down) >= watch.bytes
                 else { return nil }
                 state.watch = nil
+                state.isHeld = watch.holds
                 return watch.act
             }
             act?()
+            while state.withLock(\.isHeld) {
+                released.wait()
+                released.signal()
+            }
         }
     }
 
@@ -54,9 +70,10 @@ public final class Relay: Sendable {
 
     deinit {
         shared.state.withLock { state in
-            state.isOver = true
+            (state.isOver, state.isHeld) = (true, false)
             for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
         }
+        shared.released.signal()
         shutdown(listener, Int32(SHUT_RDWR))
     }
 
@@ -70,7 +87,19 @@ public final class Relay: Sendable {
 
     /// Calls `act` once, when so many bytes have passed since the last reset.
     public func after(_ bytes: Int64, _ direction: Direction, _ act: @escaping @Sendable () -> Void) {
-        shared.state.withLock { $0.watch = (direction, bytes, act) }
+        shared.state.withLock { $0.watch = Watch(direction: direction, bytes: bytes, holds: false, act: act) }
+    }
+
+    /// The same, and lets nothing pass from then on until `forget`.
+    public func hold(after bytes: Int64, _ direction: Direction, _ act: @escaping @Sendable () -> Void) {
+        while shared.released.wait(timeout: .now()) == .success {}
+        shared.state.withLock { $0.watch = Watch(direction: direction, bytes: bytes, holds: true, act: act) }
+    }
+
+    /// Watches for nothing any more, and holds nothing.
+    public func forget() {
+        shared.state.withLock { ($0.watch, $0.isHeld) = (nil, false) }
+        shared.released.signal()
     }
 
     /// Ends all connections, and refuses new ones until `mend`.

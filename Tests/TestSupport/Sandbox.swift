@@ -41,7 +41,7 @@ public final class Sandbox {
 
     /// Runs `kapsule` to its end, whatever that is.
     public func kapsule(
-        _ arguments: String..., input: String = "", _ variables: [String: String] = [:], in folder: String? = nil
+        _ arguments: String..., input: String = "", with variables: [String: String] = [:], in folder: String? = nil
     ) throws -> Child.Outcome {
         try start(arguments, input: input, variables, in: folder).wait()
     }
@@ -49,7 +49,7 @@ public final class Sandbox {
     /// Runs `kapsule`, which must succeed; gives stdout without its last line end.
     @discardableResult
     public func done(
-        _ arguments: String..., input: String = "", _ variables: [String: String] = [:], in folder: String? = nil
+        _ arguments: String..., input: String = "", with variables: [String: String] = [:], in folder: String? = nil
     ) throws -> String {
         let outcome = try start(arguments, input: input, variables, in: folder).wait()
         guard outcome.status == 0 else {

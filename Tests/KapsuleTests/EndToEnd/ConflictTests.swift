@@ -1,0 +1,78 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A name that stands for another image is moved only when told.
+@Suite struct ConflictTests {
+    enum Place: CaseIterable { case store, layout, registry }
+
+    @Test(.enabled(if: EndToEnd.hasRegistry), arguments: Place.allCases)
+    func aTakenTagStaysUnlessForced(_ place: Place) throws {
+        let registry = try ThrowawayRegistry()
+        let sandbox = try Sandbox()
+        let name = place == .registry ? "\(registry.host)/m:1" : "m:1"
+        let output = place == .layout ? ["-o", "layout"] : []
+        let seen = place == .layout ? "oci:layout:1" : name
+        func build(_ seed: UInt64, _ options: String...) throws -> Child.Outcome {
+            let context = try sandbox.context("m", modelfile: "FROM .\n") {
+                try SampleModel.writeTiny(to: $0, seed: seed)
+            }
+            return try sandbox.start(["build", "-q", "-t", name] + output + options + [context]).wait()
+        }
+        func digest() throws -> String? {
+            try EndToEnd.object(try sandbox.done("inspect", "--json", seen))["digest"] as? String
+        }
+        #expect(try build(1).status == 0)
+        let first = try digest()
+        // The same again is no conflict.
+        #expect(try build(1).status == 0)
+
+        // A new name beside the taken one is not given either.
+        let second = try build(2, "-t", place == .registry ? "\(registry.host)/m:2" : "m:2")
+        #expect(second.status == 6)
+        #expect(second.errors.contains("help: use "))
+        #expect(second.errors.contains("--force"))
+        #expect(second.output == "")
+        #expect(try digest() == first)
+        #expect(
+            try sandbox.kapsule("inspect", seen.replacingOccurrences(of: ":1", with: ":2", options: .backwards)).status
+                != 0)
+
+        #expect(try build(2, "--force").status == 0)
+        #expect(try digest() != first)
+        #expect(sandbox.debris == [])
+    }
+
+    @Test func anOccupiedDirectoryIsNoLayout() throws {
+        let sandbox = try Sandbox()
+        let context = try sandbox.context("m", modelfile: "FROM .\n")
+        try sandbox.directory.write("work/out/precious.txt", "mine")
+        let outcome = try sandbox.kapsule("build", "-q", "-t", "m:1", "-o", "out", context)
+        #expect(outcome.status == 6)
+        #expect(
+            outcome.errors == """
+                error: cannot make an OCI layout in out: it holds 'precious.txt'
+                help: name an empty directory, or one that is a layout already
+
+                """)
+        #expect(try FileTree("\(sandbox.path)/work/out").files == ["precious.txt"])
+    }
+
+    @Test func filesThatDifferAreKeptUnlessForced() throws {
+        let sandbox = try Sandbox()
+        let context = try sandbox.context("m", modelfile: "FROM .\n")
+        try sandbox.done("build", "-t", "m:1", context)
+        try sandbox.directory.write("work/out/config.json", "mine")
+        try sandbox.directory.write("work/out/other.txt", "mine too")
+        let outcome = try sandbox.kapsule("export", "--format", "hf", "-o", "out", "m:1")
+        #expect(outcome.status == 6)
+        #expect(outcome.errors.contains("out/config.json is there already, with other content"))
+        #expect(try sandbox.directory.read("work/out/config.json") == Array("mine".utf8))
+        #expect(try sandbox.directory.read("work/out/other.txt") == Array("mine too".utf8))
+        #expect(try !FileTree("\(sandbox.path)/work/out").files.contains("weights.bin"))
+        try sandbox.done("export", "--format", "hf", "--force", "-o", "out", "m:1")
+        #expect(
+            try FileTree("\(sandbox.path)/work/out").differences(from: FileTree(context)) == ["only here: other.txt"])
+        #expect(sandbox.debris == [])
+    }
+}
