@@ -9,7 +9,7 @@ enum SpaceCheck {
     static func check(_ sessions: [any ExportSession]) throws {
         var needs: [UInt64: (directory: String, bytes: Int64)] = [:]
         for session in sessions {
-            guard let directory = session.directory,
+            guard let directory = session.directory.flatMap(FreeSpace.nearestExisting),
                 let device = try FileStatus.of(directory, followsLinks: true)?.device
             else { continue }
             needs[device, default: (directory, 0)].bytes += session.size

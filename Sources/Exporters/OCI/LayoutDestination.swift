@@ -1,29 +1,56 @@
 public import KapsuleCore
+internal import KapsuleIO
 public import OCI
+internal import Synchronization
 
 /// A layout on disk: the local store, or a directory that other tools read.
 public struct LayoutDestination: ImageDestination {
     public let name: String
-    private let layout: ImageLayout
+    private let lazy: LazyLayout
     private let pinned: @Sendable (Digest) -> String
-    private let tag: @Sendable (Descriptor, _ replaces: Bool) throws -> Void
+    private let tag: @Sendable (ImageLayout, Descriptor, _ replaces: Bool) throws -> Void
 
     /// - Parameters:
     ///   - pinned: names an image of this layout for ever.
     ///   - tag: gives the image its names, or throws `.conflict` and gives it none.
     public init(
         name: String, layout: ImageLayout, pinned: @escaping @Sendable (Digest) -> String,
-        tag: @escaping @Sendable (Descriptor, _ replaces: Bool) throws -> Void
+        tag: @escaping @Sendable (ImageLayout, Descriptor, _ replaces: Bool) throws -> Void
+    ) {
+        self.init(name: name, LazyLayout(layout.path) { layout }, pinned: pinned, tag: tag)
+    }
+
+    /// A layout in a directory, made when its first blob comes: whoever only plans leaves no directory behind.
+    ///
+    /// - Parameter names: their tags name the image inside the layout; none lists it under its digest alone.
+    public init(name: String, at path: String, names: [Reference]) {
+        let lazy = LazyLayout(path) {
+            try Directories.make(path)
+            return try ImageLayout.create(path, flush: .later)
+        }
+        self.init(
+            name: name, lazy, pinned: { "oci:\(path)@\($0)" },
+            tag: { layout, descriptor, replaces in
+                guard !names.isEmpty else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
+                try layout.setTags(names.map { ($0.tag, $0.description) }, descriptor, replace: replaces)
+            })
+    }
+
+    private init(
+        name: String, _ lazy: LazyLayout, pinned: @escaping @Sendable (Digest) -> String,
+        tag: @escaping @Sendable (ImageLayout, Descriptor, _ replaces: Bool) throws -> Void
     ) {
         self.name = name
-        self.layout = layout
+        self.lazy = lazy
         self.pinned = pinned
         self.tag = tag
     }
 
-    public var directory: String? { layout.path }
+    private var layout: ImageLayout { get throws { try lazy.layout() } }
 
-    public func hasBlobNearby(_ blob: Artifact) -> Bool? { (try? layout.contains(blob)) ?? false }
+    public var directory: String? { lazy.path }
+
+    public func hasBlobNearby(_ blob: Artifact) -> Bool? { (try? lazy.ifThere()?.contains(blob)) ?? false }
     public func hasBlob(_ blob: Artifact) throws -> Bool { try layout.contains(blob) }
 
     public func openBlob(size: Int64?) throws -> any BlobSink {
@@ -46,10 +73,37 @@ public struct LayoutDestination: ImageDestination {
     public func publish(_ image: PublishedImage, replaces: Bool) throws {
         for child in image.children { _ = try layout.put(child.bytes) }
         _ = try layout.put(image.bytes)
-        try tag(image.root, replaces)
+        try tag(layout, image.root, replaces)
     }
 
     public func reference(to manifest: Digest) -> String { pinned(manifest) }
+}
+
+/// A layout that is opened, and made where there is none, when it is first needed.
+private final class LazyLayout: Sendable {
+    let path: String
+    private let open: @Sendable () throws -> ImageLayout
+    private let opened = Mutex<ImageLayout?>(nil)
+
+    init(_ path: String, _ open: @escaping @Sendable () throws -> ImageLayout) {
+        self.path = path
+        self.open = open
+    }
+
+    func layout() throws -> ImageLayout {
+        try opened.withLock { opened in
+            if let opened { return opened }
+            let layout = try open()
+            opened = layout
+            return layout
+        }
+    }
+
+    /// Nil where it would have to be made.
+    func ifThere() throws -> ImageLayout? {
+        if let opened = opened.withLock(\.self) { return opened }
+        return try FileStatus.of("\(path)/oci-layout", followsLinks: true) == nil ? nil : try layout()
+    }
 }
 
 /// A blob on its way into a layout, hashed by the writer and counted.

@@ -87,13 +87,13 @@ struct Build: Verb {
 
     func run(in toolbox: Toolbox) async throws {
         let workshop = try Workshop(try settings, toolbox)
+        // What the plan finds in the store stays there until the last tag is set.
+        let use = try workshop.locator.store.use()
+        defer { withExtendedLifetime(use) {} }
         let prepared = try await workshop.prepare()
         if check { return toolbox.note("the Modelfile and its sources are in order") }
         if dryRun { return try toolbox.write(prepared.plan.rendered(as: .text)) }
-        // Nothing is pruned while this is held.
-        let use = try workshop.locator.store.use()
         let report = try await workshop.run(prepared)
-        withExtendedLifetime(use) {}
         let results = BuildResults(
             report: report, sessions: prepared.sessions.map(\.name), bundle: prepared.bundle)
         try results.write(digestFile: digestFile, metadataFile: metadataFile, tags: tag)

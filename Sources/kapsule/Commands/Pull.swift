@@ -37,7 +37,7 @@ struct Pull: Verb {
                 .usage, id: "reference.no-host", "'\(reference)' names no registry",
                 remedy: "write HOST/REPOSITORY:TAG, for example docker.io/library/\(reference)")
         }
-        let image = try Image(try locator.registry(reference), platform: export.platform.flatMap(Platform.init))
+        let image = try export.image(try locator.registry(reference))
         let use = try locator.store.use()
         let writer = ImageWriter(export, locator, toolbox)
         let digest = try await writer.write(image, named: [reference])
@@ -68,7 +68,7 @@ struct Export: Verb {
         let locator = try ImageLocator(toolbox, RegistryFlags.parse([]))
         let use = try locator.store.use()
         let origin = try locator.origin(of: source, prefersStore: true)
-        let image = try Image(origin, platform: export.platform.flatMap(Platform.init))
+        let image = try export.image(origin)
         let names = source.hasPrefix("oci:") || Digest(parsing: source) != nil ? [] : [try Reference(parsing: source)]
         let digest = try await ImageWriter(export, locator, toolbox).write(image, named: names)
         withExtendedLifetime(use) {}

@@ -60,7 +60,7 @@ struct BuildOutputs {
         try specs.flatMap { spec -> [any Exporter] in
             let directory = spec.destination ?? "."
             switch spec.kind ?? .oci {
-            case .oci: return [ImageExporter(to: try layout(directory), image)]
+            case .oci: return [ImageExporter(to: layout(directory), image)]
             case .store:
                 return [ImageExporter(to: store(specs.count == 1 ? tags.filter { $0.host == nil } : tags), image)]
             case .registry: return try registries().map { ImageExporter(to: $0, image) }
@@ -75,19 +75,11 @@ struct BuildOutputs {
         return LayoutDestination(
             name: "store \(tags.first?.description ?? "(no tag)")", layout: store.layout,
             pinned: { digest in (tags.first?.name).map { "\($0)@\(digest)" } ?? digest.description },
-            tag: { try store.tag(tags, $0, replace: $1) })
+            tag: { try store.tag(tags, $1, replace: $2) })
     }
 
-    private func layout(_ path: String) throws -> any ImageDestination {
-        try Directories.make(path)
-        let layout = try ImageLayout.create(path, flush: .later)
-        let tags = tags
-        return LayoutDestination(
-            name: "oci:\(path)", layout: layout, pinned: { "oci:\(path)@\($0)" },
-            tag: { descriptor, replaces in
-                guard !tags.isEmpty else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
-                try layout.setTags(tags.map { ($0.tag, $0.description) }, descriptor, replace: replaces)
-            })
+    private func layout(_ path: String) -> any ImageDestination {
+        LayoutDestination(name: "oci:\(path)", at: path, names: tags)
     }
 
     private func registries() throws -> [any ImageDestination] {

@@ -23,7 +23,7 @@ struct ExportOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Unpack gzipped layers of a layout (with --format oci).")
     var unzip = false
 
-    @Option(help: ArgumentHelp("The image of an index to take. Default: linux/amd64.", valueName: "os/arch"))
+    @Option(help: ArgumentHelp("The image of an index to take. Default: all for a layout, linux/amd64 for files.", valueName: "os/arch"))
     var platform: String?
 
     @Option(help: ArgumentHelp("Blobs that move at one time.", valueName: "n"))
@@ -31,6 +31,12 @@ struct ExportOptions: ParsableArguments {
 
     @Flag(help: "Replace what is there and differs.")
     var force = false
+
+    /// What is written: all of an index, or the one image of it that `--platform` names.
+    func image(_ origin: any ImageOrigin) throws -> Image {
+        guard let platform = platform.flatMap(Platform.init) else { return try Image(origin) }
+        return try Image(origin, platform: platform).withoutIndex
+    }
 
     func validate() throws {
         try CommonChecks.concurrency(concurrency)

@@ -24,7 +24,7 @@ struct ImageWriter {
         case .oci:
             let copier = ImageCopier(
                 concurrency: options.concurrency, unzips: options.unzip, progress: toolbox.progress)
-            return try await copier.copy(image, to: try layout(names), replaces: options.force)
+            return try await copier.copy(image, to: layout(names), replaces: options.force)
         case .hf:
             let unpacker = ImageUnpacker(
                 concurrency: options.concurrency, include: PathFilter(options.include),
@@ -34,20 +34,13 @@ struct ImageWriter {
         }
     }
 
-    private func layout(_ names: [Reference]) throws -> any ImageDestination {
+    private func layout(_ names: [Reference]) -> any ImageDestination {
         guard let path = options.output else {
             let store = locator.store
             return LayoutDestination(
                 name: "store", layout: store.layout, pinned: { $0.description },
-                tag: { try store.tag(names, $0, replace: $1) })
+                tag: { try store.tag(names, $1, replace: $2) })
         }
-        try Directories.make(path)
-        let layout = try ImageLayout.create(path, flush: .later)
-        return LayoutDestination(
-            name: "oci:\(path)", layout: layout, pinned: { "oci:\(path)@\($0)" },
-            tag: { descriptor, replaces in
-                guard let name = names.first else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
-                try layout.setTag(name.tag, fullName: name.description, descriptor, replace: replaces)
-            })
+        return LayoutDestination(name: "oci:\(path)", at: path, names: names)
     }
 }

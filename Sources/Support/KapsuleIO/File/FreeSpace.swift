@@ -20,10 +20,11 @@ public enum FreeSpace {
             remedy: "free \(ByteCount.text(needed - free)) there, or write elsewhere with --output")
     }
 
-    private static func nearestExisting(_ path: String) -> String? {
+    /// `path`, or the nearest directory above it that exists.
+    public static func nearestExisting(_ path: String) -> String? {
         var path = path
         while !path.isEmpty {
-            if (try? FileStatus.of(path, followsLinks: true)) != nil { return path }
+            if let status = try? FileStatus.of(path, followsLinks: true), status.kind == .directory { return path }
             guard let slash = path.lastIndex(of: "/") else { return "." }
             path = String(path[..<slash])
         }

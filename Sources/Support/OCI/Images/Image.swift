@@ -65,6 +65,22 @@ public struct Image: Sendable {
             remedy: offered.isEmpty ? "the index names no platform at all" : "choose one of: \(offered)")
     }
 
+    /// The one manifest that was chosen, without the index around it.
+    public var withoutIndex: Image {
+        let raw = RawManifest(
+            bytes: manifest.bytes, mediaType: manifest.content.mediaType, digest: manifest.digest)
+        return Image(
+            origin: origin, root: raw, manifest: manifest,
+            children: [Child(descriptor: raw.descriptor, manifest: manifest)])
+    }
+
+    private init(origin: any ImageOrigin, root: RawManifest, manifest: Document<Manifest>, children: [Child]) {
+        self.origin = origin
+        self.root = root
+        self.manifest = manifest
+        self.children = children
+    }
+
     /// The config's bytes, verified.
     public func configBytes() throws -> [UInt8] {
         let descriptor = manifest.content.config
