@@ -33,14 +33,18 @@ protocol Verb: ParsableCommand {
 
 @main
 enum Main {
-    static func main() async {
+    // Not asynchronous: an asynchronous main leaves this thread suspended with no signal blocked, and the first Ctrl-C
+    // would end the process there and then.
+    static func main() {
         StandardStream.prepare()
         let interrupts = Interrupts()
         let executor = BlockingExecutor(threads: Limits.threads)
-        let task = Task(executorPreference: executor) { await run(Array(CommandLine.arguments.dropFirst())) }
+        let task = Task(executorPreference: executor) {
+            let status = await run(Array(CommandLine.arguments.dropFirst()))
+            CurrentProcess.exit(interrupts.received.map { 128 + $0 } ?? status)
+        }
         interrupts.watch { task.cancel() }
-        let status = await task.value
-        CurrentProcess.exit(interrupts.received.map { 128 + $0 } ?? status)
+        CurrentProcess.rest()
     }
 
     /// - Returns: the exit status.

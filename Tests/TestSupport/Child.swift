@@ -9,6 +9,8 @@ public final class Child {
     public struct Outcome: Sendable {
         /// As a shell has it: 128 and the signal, where one ended it.
         public let status: Int32
+        /// Whether it ended by itself, rather than by a signal.
+        public let hasExited: Bool
         public let output: String
         public let errors: String
         /// Bytes that its reads brought, from wherever: `rchar` of `/proc/PID/io`.
@@ -70,7 +72,8 @@ public final class Child {
         isReaped = true
         let outcome = Outcome(
             status: status & 0x7f == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f),
-            output: String(decoding: try files.read("out"), as: UTF8.self), errors: errors, bytesRead: bytesRead)
+            hasExited: status & 0x7f == 0, output: String(decoding: try files.read("out"), as: UTF8.self),
+            errors: errors, bytesRead: bytesRead)
         if isLate { throw Tool.Failed(description: "it had not ended after \(time): \(outcome)") }
         return outcome
     }

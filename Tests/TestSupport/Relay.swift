@@ -21,33 +21,29 @@ public final class Relay: Sendable {
     private struct Watch {
         let direction: Direction
         let bytes: Int64
-        /// Whether nothing passes from then on, until `forget`.
+        /// Whether nothing more passes in that direction of that connection, until `forget`.
         let holds: Bool
         let act: @Sendable () -> Void
     }
 
     private final class Shared: Sendable {
         let state = Mutex(State())
-        /// Signalled when the wire is let go.
-        let released = DispatchSemaphore(value: 0)
         let target: Int
         init(target: Int) { self.target = target }
 
-        func count(_ bytes: Int, _ direction: Direction) {
-            let act = state.withLock { state -> (@Sendable () -> Void)? in
+        /// - Returns: whether what came is to be held.
+        func count(_ bytes: Int, _ direction: Direction) -> Bool {
+            let watch = state.withLock { state -> Watch? in
                 if direction == .up { state.up += Int64(bytes) } else { state.down += Int64(bytes) }
                 guard let watch = state.watch, watch.direction == direction,
                     (direction == .up ? state.up : state.down) >= watch.bytes
                 else { return nil }
                 state.watch = nil
                 state.isHeld = watch.holds
-                return watch.act
+                return watch
             }
-            act?()
-            while state.withLock(\.isHeld) {
-                released.wait()
-                released.signal()
-            }
+            watch?.act()
+            return watch?.holds == true
         }
     }
 
@@ -73,7 +69,6 @@ public final class Relay: Sendable {
             (state.isOver, state.isHeld) = (true, false)
             for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
         }
-        shared.released.signal()
         shutdown(listener, Int32(SHUT_RDWR))
     }
 
@@ -90,16 +85,14 @@ public final class Relay: Sendable {
         shared.state.withLock { $0.watch = Watch(direction: direction, bytes: bytes, holds: false, act: act) }
     }
 
-    /// The same, and lets nothing pass from then on until `forget`.
+    /// The same, and lets nothing more pass there until `forget`; on other connections it does.
     public func hold(after bytes: Int64, _ direction: Direction, _ act: @escaping @Sendable () -> Void) {
-        while shared.released.wait(timeout: .now()) == .success {}
         shared.state.withLock { $0.watch = Watch(direction: direction, bytes: bytes, holds: true, act: act) }
     }
 
     /// Watches for nothing any more, and holds nothing.
     public func forget() {
         shared.state.withLock { ($0.watch, $0.isHeld) = (nil, false) }
-        shared.released.signal()
     }
 
     /// Ends all connections, and refuses new ones until `mend`.
@@ -134,10 +127,20 @@ public final class Relay: Sendable {
         }
     }
 
+    /// False when the sender has gone meanwhile.
+    private static func waitWhileHeld(_ from: Int32, _ shared: Shared) -> Bool {
+        while shared.state.withLock(\.isHeld) {
+            // POLLRDHUP, which the overlay hides.
+            var gone = pollfd(fd: from, events: 0x2000, revents: 0)
+            if unsafe poll(&gone, 1, 20) > 0 { return false }
+        }
+        return true
+    }
+
     private static func copy(_ from: Int32, _ to: Int32, _ direction: Direction, _ shared: Shared) {
         var block = [UInt8](repeating: 0, count: 64 << 10)
         while case let count = unsafe recv(from, &block, block.count, 0), count > 0 {
-            shared.count(count, direction)
+            if shared.count(count, direction), !waitWhileHeld(from, shared) { return }
             var sent = 0
             while sent < count {
                 let more = unsafe block.withUnsafeBytes {

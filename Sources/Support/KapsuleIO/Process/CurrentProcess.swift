@@ -6,6 +6,9 @@ public enum CurrentProcess {
     /// Ends the process.
     public static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
 
+    /// Leaves the work to other threads, one of which ends the process.
+    public static func rest() -> Never { while true { pause() } }
+
     /// Sets a variable for this process and those it starts. Before other threads read the environment.
     public static func setEnvironment(_ name: String, _ value: String) { _ = unsafe setenv(name, value, 1) }
 

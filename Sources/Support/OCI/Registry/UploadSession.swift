@@ -1,5 +1,6 @@
 internal import HTTP
 internal import KapsuleCore
+internal import KapsuleIO
 internal import Synchronization
 
 /// An upload under way: where the next request of it goes.
@@ -14,6 +15,9 @@ internal import Synchronization
 final class UploadSession: Sendable {
     /// How long a registry may think about the request that closes an upload: some copy the blob meanwhile.
     private static let closingTimeout = Duration.seconds(600)
+
+    /// Somebody who pressed Ctrl-C waits for this.
+    private static let cancellingTimeout = Duration.seconds(1)
 
     let client: RegistryClient
     let size: Int64
@@ -130,10 +134,12 @@ final class UploadSession: Sendable {
         }
     }
 
-    /// Ends the session at the registry. Its answer does not matter.
+    /// Ends the session at the registry, which would keep the bytes it has got. Its answer does not matter.
     func cancel() {
-        let request = HTTPRequest(.delete, location.withLock { $0 })
-        _ = try? client.server.send(request, for: purpose)
+        var request = HTTPRequest(.delete, location.withLock { $0 })
+        request.stallTimeout = Self.cancellingTimeout
+        // On a thread without a task: ours may be cancelled, which ends every request of it.
+        _ = try? concurrently({ [self, request] in try client.server.send(request, for: purpose) }, {})
     }
 
     private static func refusal(
