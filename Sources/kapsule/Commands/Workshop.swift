@@ -69,7 +69,8 @@ struct Workshop {
                 remedy: "leave it out, or make the OCI image with a command of its own")
         }
         return BuildOutputs(
-            locator: locator, tags: tags, specs: specs, image: try imageOptions(base),
+            locator: locator, tags: tags, specs: specs, tagsDecide: settings.outputs.isEmpty,
+            image: try imageOptions(base),
             verity: VerityOptions(
                 flags: settings.verity, environment: toolbox.environment,
                 excludedFiles: settings.model.exclude.joined(separator: ",")),

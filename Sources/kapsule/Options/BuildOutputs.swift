@@ -9,6 +9,8 @@ struct BuildOutputs {
     let locator: ImageLocator
     let tags: [Reference]
     let specs: [OutputSpec]
+    /// Whether there is no `--output`: the store then gets the tags without a host, else all.
+    let tagsDecide: Bool
     let image: ImageExporter.Options
     let verity: VerityOptions
     let replaces: Bool
@@ -62,7 +64,7 @@ struct BuildOutputs {
             switch spec.kind ?? .oci {
             case .oci: return [ImageExporter(to: layout(directory), image)]
             case .store:
-                return [ImageExporter(to: store(specs.count == 1 ? tags.filter { $0.host == nil } : tags), image)]
+                return [ImageExporter(to: store(tagsDecide ? tags.filter { $0.host == nil } : tags), image)]
             case .registry: return try registries().map { ImageExporter(to: $0, image) }
             case .verity: return [try verity.exporter(to: directory, replaces: replaces)]
             case .emwp: return [try verity.encryptedExporter(to: directory, replaces: replaces)]
