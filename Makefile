@@ -14,11 +14,12 @@ demo: setup release
 # starve on the two threads that Swift gives two cores. The program's own tests watch no clock.
 TEST := KAPSULE_REQUIRE_TOOLS=1 KAPSULE_TOOLS=$(CURDIR)/$(TOOLS) swift test --skip-build
 
-## test: every test, against the real tools
+## test: every test, against the real tools; then every command of the documentation
 test: setup-test
 	swift build --build-tests
 	$(TEST) --no-parallel --skip KapsuleTests
 	$(TEST) --filter KapsuleTests
+	KAPSULE_REQUIRE_TOOLS=1 examples/check.sh .build/debug/kapsule
 
 ## bench: side by side with other tools; results go to docs/performance.md by hand
 bench: setup-test release
