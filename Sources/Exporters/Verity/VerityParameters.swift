@@ -12,8 +12,14 @@ struct VerityParameters: Sendable {
     init(_ bundle: ModelBundle, _ profile: EROFS.Profile) throws {
         // privatemode names an image by its root hash, so nothing in it may depend on another name.
         let isNamed = profile != .privatemode
-        uuid = isNamed ? UUIDBytes(name: "\(bundle.identity)-inner") : .zero
-        salt = isNamed ? Digest.of(bundle.identity).bytes : [0]
+        try self.init(
+            bundle, profile, uuid: isNamed ? UUIDBytes(name: "\(bundle.identity)-inner") : .zero,
+            salt: isNamed ? Digest.of(bundle.identity).bytes : [0])
+    }
+
+    init(_ bundle: ModelBundle, _ profile: EROFS.Profile, uuid: UUIDBytes, salt: [UInt8]) throws {
+        self.uuid = uuid
+        self.salt = salt
         map = try EROFS.layOut(try Self.tree(of: bundle), as: profile, uuid: uuid)
         for (file, place) in zip(bundle.files, map.files) where place == nil {
             throw KapsuleError(

@@ -10,6 +10,8 @@ struct FormatterCase: Sendable, CustomTestStringConvertible {
     let profile: EROFS.Profile
     let tool: String
     let options: [String]
+    /// `SOURCE_DATE_EPOCH` for the formatter.
+    var epoch: String?
     var testDescription: String { "\(profile.name) against \(tool)" }
 
     /// The formatter of the distribution, which must be release 1.5, as in Debian 12; and on the path under these names,
@@ -17,6 +19,7 @@ struct FormatterCase: Sendable, CustomTestStringConvertible {
     static let all: [FormatterCase] = [
         .init(profile: .modelwrap1, tool: "mkfs.erofs", options: ["--all-root", "-T0"]),
         .init(profile: .modelwrap2, tool: "mkfs.erofs-1.8.6", options: ["--all-root", "-T0", "-b4096"]),
+        .init(profile: .repart186, tool: "mkfs.erofs-1.8.6", options: ["--all-root", "-T0"], epoch: "0"),
         .init(profile: .privatemode, tool: "mkfs.erofs-1.9", options: ["-T0", "-x-1", "--all-root"]),
     ].filter { $0.profile == .modelwrap1 || $0.isInstalled }
 
@@ -31,7 +34,9 @@ struct FormatterCase: Sendable, CustomTestStringConvertible {
         let source = directory.path + "/tree"
         try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
         try tree.make(at: source)
-        try formatter.run(options + ["-U\(LayoutTests.uuid)", directory.path + "/image", source])
+        try formatter.run(
+            options + ["-U\(LayoutTests.uuid)", directory.path + "/image", source],
+            environment: epoch.map { ["SOURCE_DATE_EPOCH": $0] } ?? [:])
         return try directory.read("image")
     }
 }

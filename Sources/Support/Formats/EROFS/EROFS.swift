@@ -30,11 +30,14 @@ public enum EROFS {
         public let layout: Layout
         /// The superblock's word of features that a reader must know.
         public let incompatibleFeatures: UInt32
+        /// Whether every inode has 64 bytes, as erofs-utils before 1.9 write them when `SOURCE_DATE_EPOCH` is set.
+        public let extendsInodes: Bool
 
-        public init(name: String, layout: Layout, incompatibleFeatures: UInt32) {
+        public init(name: String, layout: Layout, incompatibleFeatures: UInt32, extendsInodes: Bool = false) {
             self.name = name
             self.layout = layout
             self.incompatibleFeatures = incompatibleFeatures
+            self.extendsInodes = extendsInodes
         }
 
         /// Schema 1 of modelwrap: equal to erofs-utils 1.5.
@@ -44,6 +47,11 @@ public enum EROFS {
         /// privatemode: equal to erofs-utils 1.9, the one release that sets feature bit 0 without compression.
         public static let privatemode = Profile(name: "privatemode", layout: .byDirectory, incompatibleFeatures: 1)
 
+        /// What systemd-repart makes with erofs-utils 1.8.6: it sets `SOURCE_DATE_EPOCH`. With 1.9 it makes `privatemode`.
+        public static let repart186 = Profile(
+            name: "repart-1.8.6", layout: .byDirectory, incompatibleFeatures: 0, extendsInodes: true)
+
+        /// Those that have a name of their own on the command line.
         public static let all: [Profile] = [.modelwrap1, .modelwrap2, .privatemode]
     }
 }

@@ -91,7 +91,7 @@ extension EROFS {
                 dataLayout: placement.tail == nil ? .plain : .inlineTail,
                 mode: FileType(source.kind).modeBits | source.permissions, links: UInt32(placement.links),
                 size: planner.size(node), startBlock: placement.firstBlock.map { UInt32($0) } ?? EROFS.noBlock,
-                serial: placement.serial)
+                serial: placement.serial, isExtended: Inode.isExtended(planner.size(node), planner.profile))
             switch source.kind {
             case .directory:
                 let links = 2 + (planner.listings[node]?.subdirectoryCount ?? 0)

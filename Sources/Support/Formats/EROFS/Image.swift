@@ -42,15 +42,18 @@ extension EROFS {
         public let incompatibleFeatures: UInt32
         /// The inode serial of the root: 0 before erofs-utils 1.7, and 1 after.
         public let rootSerial: UInt32
+        /// Whether the root's inode has 64 bytes.
+        public let rootIsExtended: Bool
         /// Depth first, names ascending in each directory, the root first.
         public let entries: [Entry]
 
         /// The profile whose formatter leaves such marks. Not a proof: only laying the tree out again would be one.
         public var likelyProfile: Profile? {
-            switch (rootSerial, incompatibleFeatures) {
-            case (0, 0): .modelwrap1
-            case (1, 0): .modelwrap2
-            case (1, 1): .privatemode
+            switch (rootSerial, incompatibleFeatures, rootIsExtended) {
+            case (0, 0, false): .modelwrap1
+            case (1, 0, false): .modelwrap2
+            case (1, 0, true): .repart186
+            case (1, 1, false): .privatemode
             default: nil
             }
         }

@@ -65,7 +65,8 @@ extension EROFS {
             }
             return Image(
                 uuid: superblock.uuid, size: imageSize, inodeCount: superblock.inodeCount,
-                incompatibleFeatures: superblock.incompatibleFeatures, rootSerial: root.serial, entries: entries)
+                incompatibleFeatures: superblock.incompatibleFeatures, rootSerial: root.inode.serial,
+                rootIsExtended: root.inode.isExtended, entries: entries)
         }
 
         // MARK: Directories
@@ -95,7 +96,7 @@ extension EROFS {
                             directory.path.isEmpty ? record.name : directory.path + [UInt8(ascii: "/")] + record.name
                         guard path.count <= Self.longestPath else { throw refuse("is too deep", at: directory.path) }
                         let child = try entry(number: record.number, path: path)
-                        guard child.type.rawValue == record.type else {
+                        guard child.inode.type.rawValue == record.type else {
                             throw refuse("is of another type in its directory than in its inode", at: path)
                         }
                         children.append(Waiting(path: path, entry: child.entry))
@@ -140,7 +141,7 @@ extension EROFS {
 
         private mutating func entry(
             number: UInt64, path: [UInt8]
-        ) throws -> (entry: Image.Entry, type: FileType, serial: UInt32) {
+        ) throws -> (entry: Image.Entry, inode: DecodedInode) {
             let base = Int64(superblock.metadataStart) * Int64(EROFS.blockSize)
             guard number < UInt64(imageSize) / UInt64(EROFS.slotSize) else {
                 throw refuse("has impossible inode number \(number)", at: path)
@@ -158,7 +159,7 @@ extension EROFS {
                 inodePosition: position)
             try locate(inode, bodyEnd: position + size + inode.attributesSize, in: &entry)
             entry.kind = try kind(of: inode, entry)
-            return (entry, inode.type, inode.serial)
+            return (entry, inode)
         }
 
         /// Works out where the content is, and that it lies within the image.
@@ -244,6 +245,8 @@ extension EROFS {
         var size: Int64
         var startBlock: UInt32
         var serial: UInt32
+        /// Whether the inode has 64 bytes.
+        var isExtended: Bool
         /// Bytes of extended attributes between inode and tail.
         var attributesSize: Int64
 
@@ -257,7 +260,8 @@ extension EROFS {
             self.layout = layout
             self.type = type
             permissions = mode & 0o7777
-            size = format & 1 == 1 ? record.get(Int64.self, at: 8) : Int64(record.get(UInt32.self, at: 8))
+            isExtended = format & 1 == 1
+            size = isExtended ? record.get(Int64.self, at: 8) : Int64(record.get(UInt32.self, at: 8))
             startBlock = record.get(UInt32.self, at: 16)
             serial = record.get(UInt32.self, at: 20)
             attributesSize = attributeCount == 0 ? 0 : 12 + 4 * (attributeCount - 1)

@@ -22,7 +22,17 @@ extension EROFS {
         var startBlock: UInt32
         var serial: UInt32
 
-        var isExtended: Bool { size > Int64(UInt32.max) }
+        var isExtended: Bool
+
+        /// Whether an inode for `size` bytes of content has the long form.
+        static func isExtended(_ size: Int64, _ profile: Profile) -> Bool {
+            profile.extendsInodes || size > Int64(UInt32.max)
+        }
+
+        /// Bytes of the inode for `size` bytes of content.
+        static func size(ofContent size: Int64, _ profile: Profile) -> Int {
+            isExtended(size, profile) ? extendedSize : compactSize
+        }
 
         /// The record: 32 or 64 bytes. Owner and times are zero.
         func encode() -> [UInt8] {

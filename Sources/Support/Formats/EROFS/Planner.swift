@@ -103,7 +103,7 @@ extension EROFS {
         }
 
         private func inodeSize(_ node: Int) -> Int64 {
-            Int64(size(node) > Int64(UInt32.max) ? Inode.extendedSize : Inode.compactSize)
+            Int64(Inode.size(ofContent: size(node), profile))
         }
 
         /// Where inode numbers count from, once the root has its place: the root's must fit 16 bits.

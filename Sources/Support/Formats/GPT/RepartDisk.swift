@@ -52,6 +52,18 @@ public struct RepartDisk: Sendable, Hashable {
         guard geometry.end <= hashSize else { throw refuse() }
     }
 
+    /// The smallest disk whose data partition holds `count` bytes.
+    public static func smallest(holding count: Int64) throws -> RepartDisk {
+        let frame = 20480 + Int64(PartitionTable.tailSize)
+        let data = max(count, dataMinimum).roundedUp(to: grain)
+        // The hash partition has its minimum, or its share of the whole.
+        let span = max(data + hashMinimum, (data / dataWeight + 1) * (dataWeight + hashWeight))
+        var size = (frame + span).roundedUp(to: grain)
+        while let less = try? RepartDisk(size: size - grain), less.data.count >= count { size -= grain }
+        while try RepartDisk(size: size).data.count < count { size += grain }
+        return try RepartDisk(size: size)
+    }
+
     /// Who falls short of a minimum gets it; the others share the rest by weight, in order.
     private static func share(_ span: Int64) -> (data: Int64, hashes: Int64) {
         let weights = dataWeight + hashWeight

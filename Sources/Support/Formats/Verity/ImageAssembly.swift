@@ -23,6 +23,8 @@ public final class ImageAssembly: Sendable {
     private let superblock: VeritySuperblock
     private let tree: VerityTree
     private let storage: any ImageStorage
+    /// Of superblock and tree.
+    private let hashes: any ImageStorage
     /// By position in blocks. Block 0 is never done before `finish`, as its checksum comes last.
     private let open: Mutex<[Int64: OpenBlock]>
     /// Held over the writing of a metadata block too: a tail that comes again must find what others left.
@@ -30,23 +32,39 @@ public final class ImageAssembly: Sendable {
 
     private static let blockSize = Int64(EROFS.blockSize)
 
-    /// Writes all metadata that holds no content of files.
+    /// Writes all metadata that holds no content of files. The tree will lie behind the image.
     ///
     /// - Precondition: what `storage` has not been written to reads as zeros, as a new file does.
-    public init(
+    public convenience init(
         _ map: EROFS.ImageMap, salt: [UInt8], verityUUID: UUIDBytes, storage: any ImageStorage
+    ) throws {
+        try self.init(
+            map, salt: salt, verityUUID: verityUUID, storage: storage,
+            geometry: VerityGeometry(behindDataOf: map.size), hashes: storage)
+    }
+
+    /// The same, with the tree somewhere else, and over more than the image: over zeros behind it.
+    ///
+    /// - Parameters:
+    ///   - geometry: its offsets count from where those of `hashes` do; the superblock is one block before the tree.
+    ///   - hashes: where superblock and tree go.
+    public init(
+        _ map: EROFS.ImageMap, salt: [UInt8], verityUUID: UUIDBytes, storage: any ImageStorage,
+        geometry: VerityGeometry, hashes: any ImageStorage
     ) throws {
         self.map = map
         self.storage = storage
-        geometry = VerityGeometry(behindDataOf: map.size)
+        self.geometry = geometry
+        self.hashes = hashes
         superblock = VeritySuperblock(uuid: verityUUID, salt: salt, dataBlocks: geometry.dataBlocks)
-        tree = VerityTree(geometry, salt: salt, storage: storage)
+        tree = VerityTree(geometry, salt: salt, storage: hashes)
         let blocks = Self.blocksWithTails(of: map)
         open = Mutex(blocks)
         for region in map.metadata { try writeClosedBlocks(of: region, open: blocks) }
+        try tree.addZeros(map.size / Self.blockSize..<geometry.dataBlocks)
     }
 
-    /// Bytes of the finished artifact: image, superblock of the tree, tree.
+    /// Where the tree ends: behind an image, the size of the whole artifact.
     public var size: Int64 { geometry.end }
 
     // MARK: Content
@@ -155,7 +173,7 @@ public final class ImageAssembly: Sendable {
         }
         EROFS.sealFirstBlock(&first.bytes)
         try write(first.bytes, atBlock: 0)
-        try storage.write(superblock.encode().span, at: map.size)
+        try hashes.write(superblock.encode().span, at: geometry.treeOffset - Self.blockSize)
         return try tree.finish()
     }
 }

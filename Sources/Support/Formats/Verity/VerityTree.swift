@@ -79,9 +79,29 @@ public final class VerityTree: Sendable {
         let count = Int64(blocks.count / VerityGeometry.blockSize)
         precondition(blocks.count % VerityGeometry.blockSize == 0, "only whole blocks are hashed")
         precondition(first >= 0 && first + count <= geometry.dataBlocks, "a block lies within the data")
-        let digests = hasher.hash(blocks)
+        try addDigests(hasher.hash(blocks)[...], at: first)
+    }
+
+    /// Adds blocks that hold nothing but zeros, such as the end of a partition that an image does not fill.
+    public func addZeros(_ blocks: Range<Int64>) throws {
+        precondition(blocks.lowerBound >= 0 && blocks.upperBound <= geometry.dataBlocks, "a block lies within the data")
+        let zeros = [UInt8](repeating: 0, count: VerityGeometry.blockSize)
+        let digest = hasher.hash(zeros.span)
+        let most = Int64(VerityGeometry.fanOut)
+        let digests = Array(repeatElement(digest, count: VerityGeometry.fanOut).joined())
+        var first = blocks.lowerBound
+        while first < blocks.upperBound {
+            // Up to where the next block of level 0 begins.
+            let count = min(most - first % most, blocks.upperBound - first)
+            try addDigests(digests.prefix(Int(count) * VerityGeometry.digestSize), at: first)
+            first += count
+        }
+    }
+
+    private func addDigests(_ digests: ArraySlice<UInt8>, at first: Int64) throws {
+        let count = Int64(digests.count / VerityGeometry.digestSize)
         guard let leaves = geometry.levels.first else {
-            if count > 0 { state.withLock { $0.finishLeaf(0, digest: digests[...]) } }
+            if count > 0 { state.withLock { $0.finishLeaf(0, digest: digests) } }
             return
         }
         let fanOut = Int64(VerityGeometry.fanOut)
@@ -90,7 +110,8 @@ public final class VerityTree: Sendable {
             let leaf = (first + done) / fanOut
             let slot = (first + done) % fanOut
             let taken = min(fanOut - slot, count - done)
-            let bytes = digests[Int(done) * VerityGeometry.digestSize..<Int(done + taken) * VerityGeometry.digestSize]
+            let bytes = digests.dropFirst(Int(done) * VerityGeometry.digestSize)
+                .prefix(Int(taken) * VerityGeometry.digestSize)
             try put(bytes, at: Int(slot), ofLeaf: leaf, holding: Int(min(fanOut, leaves.digests - leaf * fanOut)))
             done += taken
         }
