@@ -18,6 +18,7 @@ struct Kapsule: ParsableCommand {
             CommandGroup(name: "Making", subcommands: [Build.self, PlanCommand.self]),
             CommandGroup(name: "Moving", subcommands: [Pull.self, Push.self, Export.self]),
             CommandGroup(name: "Looking", subcommands: [Inspect.self, Verify.self, ModelfileCommand.self]),
+            CommandGroup(name: "Mounting", subcommands: [Mount.self, Unmount.self]),
             CommandGroup(
                 name: "The local store", subcommands: [List.self, Remove.self, Prune.self, DiskUsage.self]),
             CommandGroup(
@@ -50,7 +51,7 @@ enum Main {
     /// - Returns: the exit status.
     private static func run(_ arguments: [String]) async -> Int32 {
         do {
-            let command = try Kapsule.parseAsRoot(arguments)
+            let command = try Kapsule.parseAsRoot(PrintOption.completed(arguments))
             guard let verb = command as? any Verb else {
                 var command = command
                 try command.run()

@@ -7,14 +7,15 @@ struct Inspect: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Say what an image is: sizes, digests, layers, labels.",
         discussion: """
-            Nothing but manifests and configs is read.
+            Nothing but manifests and configs is read; of an image file, its directories.
 
               kapsule inspect mistral:7b
               kapsule inspect oci:./layout
               kapsule inspect --json ghcr.io/acme/mistral:7b
+              kapsule inspect model.mpk
             """)
 
-    @Argument(help: "A name of the local store, oci:DIR[:TAG], or HOST/REPOSITORY:TAG.")
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], HOST/REPOSITORY:TAG, or an image file.")
     var what: String
 
     @Flag(help: "Print JSON.")
@@ -23,6 +24,7 @@ struct Inspect: Verb {
     @Option(help: ArgumentHelp("The image of an index to show. Default: linux/amd64.", valueName: "os/arch"))
     var platform: String?
 
+    @OptionGroup(title: "Image files") var proof: ProofFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -33,6 +35,10 @@ struct Inspect: Verb {
     }
 
     func run(in toolbox: Toolbox) async throws {
+        if let file = try ImageFile(what, proof, toolbox) {
+            let inspection = try VerityInspection(file)
+            return try toolbox.print(json ? inspection.json.pretty : inspection.text)
+        }
         let locator = try ImageLocator(toolbox, registry)
         let image = try Image(
             try locator.origin(of: what, prefersStore: false), platform: platform.flatMap(Platform.init))

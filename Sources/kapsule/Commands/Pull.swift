@@ -52,12 +52,14 @@ struct Export: Verb {
         discussion: """
               kapsule export mistral:7b -o ./mistral --format hf
               kapsule export oci:./layout:7b -o ./copy
+              kapsule export model.mpk -o ./mistral --format hf --root-hash ROOTHASH_OFFSET_UUID
             """)
 
-    @Argument(help: "A name of the local store, or oci:DIR[:TAG].")
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], or an image file.")
     var source: String
 
     @OptionGroup(title: "Writing") var export: ExportOptions
+    @OptionGroup(title: "Image files") var proof: ProofFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
@@ -65,6 +67,7 @@ struct Export: Verb {
     }
 
     func run(in toolbox: Toolbox) async throws {
+        if let file = try ImageFile(source, proof, toolbox) { return try toolbox.print(await file.export(export)) }
         let locator = try ImageLocator(toolbox, RegistryFlags.parse([]))
         let use = try locator.store.use()
         let origin = try locator.origin(of: source, prefersStore: true)

@@ -12,14 +12,23 @@ struct Verify: Verb {
               kapsule verify
               kapsule verify mistral:7b
               kapsule verify oci:./layout
+              kapsule verify model.mpk --root-hash ROOTHASH_OFFSET_UUID --model-id NAME@REVISION
+              kapsule verify model.emwp --root-hash ROOTHASH_OFFSET_UUID --key-file KEY
+
+            A verity image or a disk is checked against its root hash, and nothing in it is believed. Without --root-hash,
+            that is taken from the file beside it.
             """)
 
-    @Argument(help: "A name of the local store, oci:DIR[:TAG], or HOST/REPOSITORY:TAG; nothing for the whole store.")
+    @Argument(
+        help:
+            "A name of the local store, oci:DIR[:TAG], HOST/REPOSITORY:TAG, or an image file; nothing for the whole store."
+    )
     var what: String?
 
     @Option(help: ArgumentHelp("Blobs that are read at one time.", valueName: "n"))
     var concurrency = Limits.concurrency
 
+    @OptionGroup(title: "Image files") var proof: ProofFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -27,6 +36,7 @@ struct Verify: Verb {
 
     func run(in toolbox: Toolbox) async throws {
         guard let what else { return try await verifyStore(toolbox) }
+        if let file = try ImageFile(what, proof, toolbox) { return try toolbox.print(await file.check()) }
         let locator = try ImageLocator(toolbox, registry)
         let image = try Image(try locator.origin(of: what, prefersStore: false))
         try await BlobCheck(concurrency: concurrency, progress: toolbox.progress).check(image)
