@@ -88,17 +88,3 @@ public final class SectorCipher: @unchecked Sendable {
         }
     }
 }
-
-/// A cipher of libcrypto's default provider, held for the life of the process.
-// Immutable after `EVP_CIPHER_fetch`, and libcrypto documents fetched algorithms as safe to share between threads.
-@safe
-private struct FetchedCipher: @unchecked Sendable {
-    let pointer: OpaquePointer
-
-    init(_ name: String) {
-        guard let pointer = unsafe EVP_CIPHER_fetch(nil, name, nil) else {
-            fatalError("libcrypto has no \(name): its default provider is not loaded")
-        }
-        unsafe self.pointer = pointer
-    }
-}

@@ -1,0 +1,179 @@
+internal import Dispatch
+internal import Glibc
+public import KapsuleCore
+internal import Synchronization
+
+/// Hands blocks to another thread, so that two cores work on one stream.
+///
+/// A block is copied once, into one of a few buffers; `write` waits while all are full. What the other thread fails with
+/// surfaces at the next `write` or at `finish`. A value that is let go ends the other thread.
+///
+/// Used by one thread at a time.
+public final class PipedSink<Output: Sendable>: ByteSink {
+    private let pipe: Pipe<Output>
+    private var block: PipeBlock?
+
+    /// - Parameters:
+    ///   - blocks: of 256 KiB, how many may be on their way.
+    ///   - consume: runs on the other thread, and reads until there is nothing more.
+    public init(blocks: Int = 8, _ consume: @escaping @Sendable (PipeReader) throws -> Output) {
+        let pipe = Pipe<Output>(blocks: blocks)
+        self.pipe = pipe
+        OwnThread.start { pipe.end(Result { try consume(PipeReader(pipe)) }) }
+    }
+
+    deinit { pipe.abandon() }
+
+    public func write(_ bytes: Span<UInt8>) throws {
+        var done = 0
+        while done < bytes.count {
+            let block = try block ?? pipe.emptyBlock()
+            done += block.fill(bytes.extracting(droppingFirst: done))
+            self.block = block
+            if block.count == PipeBlock.capacity { pass() }
+        }
+    }
+
+    /// Waits until the other thread has dealt with everything.
+    public func finish() throws -> Output {
+        pass()
+        return try pipe.finish()
+    }
+
+    /// Ends the other thread, whose work is not wanted any more, and waits for that.
+    public func abandon() { pipe.abandon() }
+
+    private func pass() {
+        guard let block else { return }
+        self.block = nil
+        pipe.pass(block)
+    }
+}
+
+/// The other end of a `PipedSink`.
+public struct PipeReader: Sendable {
+    private let pipe: any PipeEnd
+
+    fileprivate init(_ pipe: any PipeEnd) { self.pipe = pipe }
+
+    /// Gives every block to `body`, in order, until there is nothing more.
+    ///
+    /// - Throws: `.interrupted` when the writer gave up, and what `body` throws.
+    public func forEachBlock(_ body: (Span<UInt8>) throws -> Void) throws {
+        while let block = try pipe.fullBlock() {
+            do {
+                // A second reference for as long as the span lives; the writer gets the block without it.
+                let bytes = block.bytes
+                try body(bytes.span.extracting(first: block.count))
+            }
+            pipe.recycle(block)
+        }
+    }
+}
+
+/// A buffer on its way.
+// One thread at a time has it: it goes from one to the other under the pipe's mutex.
+private final class PipeBlock: @unchecked Sendable {
+    static let capacity = 256 << 10
+    var bytes = [UInt8](repeating: 0, count: capacity)
+    var count = 0
+
+    /// Takes what fits; returns how much that was.
+    func fill(_ source: Span<UInt8>) -> Int {
+        let taken = min(source.count, Self.capacity - count)
+        let offset = count
+        // Bounds: `taken` bytes fit behind `offset`, as computed above.
+        unsafe source.withUnsafeBufferPointer { source in
+            unsafe bytes.withUnsafeMutableBufferPointer { bytes in
+                guard let from = source.baseAddress, let to = bytes.baseAddress else { return }
+                unsafe memcpy(to + offset, from, taken)
+            }
+        }
+        count += taken
+        return taken
+    }
+}
+
+private protocol PipeEnd: AnyObject, Sendable {
+    func fullBlock() throws -> PipeBlock?
+    func recycle(_ block: PipeBlock)
+}
+
+private final class Pipe<Output: Sendable>: PipeEnd {
+    private struct State {
+        var full: [PipeBlock] = []
+        var empty: [PipeBlock] = []
+        var isClosed = false
+        var isAbandoned = false
+        var result: Result<Output, any Error>?
+    }
+
+    private let state = Mutex(State())
+    // Made with nothing in them: a semaphore must not be let go with less than it was made with.
+    private let free = DispatchSemaphore(value: 0)
+    private let filled = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
+
+    init(blocks: Int) { for _ in 0..<blocks { free.signal() } }
+
+    // MARK: The writer's thread
+
+    func emptyBlock() throws -> PipeBlock {
+        free.wait()
+        return try state.withLock { state in
+            if case .failure(let error)? = state.result { throw error }
+            guard let block = state.empty.popLast() else { return PipeBlock() }
+            block.count = 0
+            return block
+        }
+    }
+
+    func pass(_ block: PipeBlock) {
+        state.withLock { $0.full.append(block) }
+        filled.signal()
+    }
+
+    func finish() throws -> Output {
+        state.withLock { $0.isClosed = true }
+        filled.signal()
+        ended.wait()
+        ended.signal()
+        guard let result = state.withLock({ $0.result }) else { preconditionFailure("a thread ends with a result") }
+        return try result.get()
+    }
+
+    /// Waits until the other thread has ended: what it wrote to is then nobody else's.
+    func abandon() {
+        state.withLock { $0.isAbandoned = true }
+        filled.signal()
+        ended.wait()
+        ended.signal()
+    }
+
+    // MARK: The reader's thread
+
+    func fullBlock() throws -> PipeBlock? {
+        while true {
+            filled.wait()
+            let (block, isOver) = try state.withLock { state -> (PipeBlock?, Bool) in
+                if state.isAbandoned, !state.isClosed {
+                    throw KapsuleError(.interrupted, id: "interrupted", "interrupted")
+                }
+                return state.full.isEmpty ? (nil, state.isClosed) : (state.full.removeFirst(), false)
+            }
+            if let block { return block }
+            if isOver { return nil }
+        }
+    }
+
+    func recycle(_ block: PipeBlock) {
+        state.withLock { $0.empty.append(block) }
+        free.signal()
+    }
+
+    func end(_ result: Result<Output, any Error>) {
+        state.withLock { $0.result = result }
+        free.signal()
+        ended.signal()
+    }
+}
