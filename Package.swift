@@ -45,15 +45,16 @@ let package = Package(
         .executableTarget(
             name: "kapsule",
             dependencies: [
-                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "OCI", "HTTP", "KapsuleIO",
+                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "OCI", "Encryption", "HTTP", "KapsuleIO",
                 "KapsuleCrypto", "KapsuleCore", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["README.md"], swiftSettings: house),
         room("ModelfileParser", ["KapsuleCore"]),
         room(
-            "Builder", ["ModelfileParser", "Store", "OCI", "Formats", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
-        room("Exporters", ["Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+            "Builder",
+            ["ModelfileParser", "Store", "OCI", "Encryption", "Formats", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        room("Exporters", ["Formats", "OCI", "Encryption", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
         support("OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
@@ -85,7 +86,7 @@ let package = Package(
         tests(of: "Exporters", ["Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
-        tests(of: "Encryption", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        tests(of: "Encryption", ["Exporters", "OCI", "HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "HTTP", ["KapsuleIO", "KapsuleCore", logging]),
         tests(of: "OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         tests(of: "KapsuleIO", ["KapsuleCore"]),

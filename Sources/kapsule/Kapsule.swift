@@ -19,6 +19,7 @@ struct Kapsule: ParsableCommand {
             CommandGroup(name: "Moving", subcommands: [Pull.self, Push.self, Export.self]),
             CommandGroup(name: "Looking", subcommands: [Inspect.self, Verify.self, ModelfileCommand.self]),
             CommandGroup(name: "Mounting", subcommands: [Mount.self, Unmount.self]),
+            CommandGroup(name: "Encryption", subcommands: [Keygen.self, Recipients.self]),
             CommandGroup(
                 name: "The local store", subcommands: [List.self, Remove.self, Prune.self, DiskUsage.self]),
             CommandGroup(

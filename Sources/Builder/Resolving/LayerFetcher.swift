@@ -1,3 +1,4 @@
+public import Encryption
 internal import Formats
 public import KapsuleCore
 internal import KapsuleCrypto
@@ -8,10 +9,13 @@ public import Store
 /// Brings the layers of an image in FROM to where any range of them can be read: the local store.
 public struct LayerFetcher: Sendable {
     private let store: ImageStore
+    private let keyring: Keyring
     private let progress: any ProgressReporter
 
-    public init(store: ImageStore, progress: any ProgressReporter) {
+    /// - Parameter keyring: for layers that are encrypted; empty where there are no keys.
+    public init(store: ImageStore, keyring: Keyring = Keyring(), progress: any ProgressReporter) {
         self.store = store
+        self.keyring = keyring
         self.progress = progress
     }
 
@@ -21,16 +25,43 @@ public struct LayerFetcher: Sendable {
         switch layer.mediaType {
         case MediaType.tar, "application/vnd.docker.image.rootfs.diff.tar": return try stored(image, layer)
         case MediaType.tarGzip, MediaType.dockerLayer: return try uncompressed(try stored(image, layer), layer)
-        case let type where MediaType.isEncrypted(type):
-            throw KapsuleError(
-                .undecryptable, id: "layer.encrypted",
-                "layer \(layer.digest.short) of \(image.origin.name) is encrypted, and encrypted images cannot be built on",
-                remedy: "decrypt the image first, for example with skopeo copy --decryption-key")
-        default:
-            throw KapsuleError(
-                .usage, id: "layer.media-type",
-                "layer \(layer.digest.short) of \(image.origin.name) is a \(layer.mediaType), which cannot be read",
-                remedy: "use an image whose layers are plain or gzipped tar archives")
+        case let type where MediaType.isEncrypted(type): return try decrypted(image, layer)
+        default: throw unreadable(image, layer)
+        }
+    }
+
+    private func unreadable(_ image: Image, _ layer: Descriptor) -> KapsuleError {
+        KapsuleError(
+            .usage, id: "layer.media-type",
+            "layer \(layer.digest.short) of \(image.origin.name) is a \(layer.mediaType), which cannot be read",
+            remedy: "use an image whose layers are plain or gzipped tar archives")
+    }
+
+    /// Into an unnamed file, straight from where it is: the plaintext is gone with the build.
+    private func decrypted(_ image: Image, _ layer: Descriptor) throws -> any ByteSource {
+        let what = "layer \(layer.digest.short) of \(image.origin.name)"
+        let plain = EncryptedType.plain(layer.mediaType) ?? ""
+        let unlocked = try keyring.unlock(layer.annotations, what: what)
+        try FreeSpace.require(layer.size, in: store.layout.path, for: what)
+        return try progress.during("decrypt \(layer.digest.short) of \(image.origin.name)", total: layer.size) {
+            activity in
+            let file = try AtomicFile(in: store.layout.path, mode: 0o600)
+            let source = try image.origin.blob(layer)
+            switch plain {
+            case MediaType.tar:
+                var sink = LayerDecryptor(FileSink(file.file), unlocked, expecting: layer.artifact, what: what)
+                try source.read(0..<source.size, into: &sink)
+                try sink.finish()
+            case MediaType.tarGzip, MediaType.dockerLayer:
+                var sink = LayerDecryptor(
+                    GunzipSink(FileSink(file.file), what: what), unlocked, expecting: layer.artifact, what: what)
+                try source.read(0..<source.size, into: &sink)
+                try sink.finish()
+                try sink.next.finish()
+            default: throw unreadable(image, layer)
+            }
+            activity.advance(by: Int(layer.size))
+            return UnnamedFile(file: file, source: try FileSource(file.file))
         }
     }
 

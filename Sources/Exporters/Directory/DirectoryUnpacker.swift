@@ -70,7 +70,7 @@ public final class DirectoryUnpacker {
     /// What was done in all.
     public func finish() -> UnpackReport { report }
 
-    private func stage(_ what: String) -> LayerStage {
+    func stage(_ what: String) -> LayerStage {
         LayerStage(root, options, Staging(root, limit: openFiles), lower: tree, what: what)
     }
 

@@ -1,3 +1,4 @@
+public import Encryption
 public import KapsuleCore
 internal import KapsuleCrypto
 internal import KapsuleIO
@@ -13,11 +14,15 @@ public struct ImageUnpacker: Sendable {
     public let exclude: PathFilter
     /// Whether a file that is there with other content is replaced.
     public let replaces: Bool
+    /// Decrypts encrypted layers on the way; empty where there are no keys.
+    public let keyring: Keyring
     public let progress: any ProgressReporter
 
     public init(
-        concurrency: Int, include: PathFilter, exclude: PathFilter, replaces: Bool, progress: any ProgressReporter
+        concurrency: Int, include: PathFilter, exclude: PathFilter, replaces: Bool, keyring: Keyring = Keyring(),
+        progress: any ProgressReporter
     ) {
+        self.keyring = keyring
         self.concurrency = concurrency
         self.include = include
         self.exclude = exclude
@@ -30,6 +35,7 @@ public struct ImageUnpacker: Sendable {
     public func unpack(_ image: Image, into target: String) async throws {
         try Directories.make(target)
         let layers = try missingLayers(of: image, in: target)
+        let encryption = try EncryptedLayers(layers, of: image, keyring)
         // Layers that say that they share no file need not wait for one another; others go bottom first.
         let isDisjoint = Self.areDisjoint(layers)
         let groups = isDisjoint ? layers.map { [$0] } : [layers]
@@ -37,7 +43,7 @@ public struct ImageUnpacker: Sendable {
         try unpackers.first?.checkSpace(for: layers.map(\.artifact))
         let lanes = zip(groups, unpackers).map { Lane(layers: $0, unpacker: Unpacker($1)) }
         try await forEach(lanes, limit: concurrency) { lane in
-            for layer in lane.layers { try unpack(layer, of: image, with: lane.unpacker.value) }
+            for layer in lane.layers { try unpack(layer, of: image, encryption, with: lane.unpacker.value) }
         }
         let report = unpackers.map { $0.finish() }
         if report.allSatisfy({ $0.written == 0 && $0.kept == 0 }), layers.count == image.manifest.content.layers.count {
@@ -129,9 +135,11 @@ public struct ImageUnpacker: Sendable {
 
     // MARK: One layer
 
-    private func unpack(_ layer: Descriptor, of image: Image, with unpacker: DirectoryUnpacker) throws {
-        let what = "layer \(layer.digest) of \(image.origin.name)"
-        let compression = try LayerCompression(mediaType: layer.mediaType)
+    private func unpack(
+        _ layer: Descriptor, of image: Image, _ encryption: EncryptedLayers, with unpacker: DirectoryUnpacker
+    ) throws {
+        let what = image.naming(layer)
+        let compression = try LayerCompression(mediaType: EncryptedType.plain(layer.mediaType) ?? layer.mediaType)
         let title = layer.annotations[ImageFormat.Annotation.path] ?? "layer \(layer.digest.short)"
         try progress.during(title, total: layer.size) { activity in
             let source = try image.origin.blob(layer)
@@ -140,6 +148,10 @@ public struct ImageUnpacker: Sendable {
                     .unverified, id: "content.mismatch",
                     "\(what) has \(source.size) bytes, and its manifest promises \(layer.size)",
                     remedy: "make or copy the image again")
+            }
+            if let key = encryption.key(of: layer) {
+                try unpacker.unpack(source, layer.artifact, key, compression: compression, what: what, activity)
+                return
             }
             if let file = source as? FileSource {
                 try unpacker.unpack(file, layer.artifact, compression: compression, what: what)

@@ -1,40 +1,51 @@
+public import Encryption
 public import KapsuleCore
 internal import KapsuleIO
 public import OCI
 
-/// Copies an image as it is: every blob once, several at a time, and what names it last.
+/// Copies an image: every blob once, several at a time, and what names it last. Layers go as they are, or are decrypted,
+/// unpacked or encrypted on the way.
 public struct ImageCopier: Sendable {
     /// Blobs at one time.
     public let concurrency: Int
     /// Whether gzipped layers are stored unpacked. Their digests, and that of the image, are others then.
     public let unzips: Bool
+    /// Decrypts every encrypted layer; nil leaves them as they are.
+    public let keyring: Keyring?
+    /// For whom every layer is encrypted that is not; nil for nobody.
+    public let recipients: RecipientSet?
     public let progress: any ProgressReporter
 
-    public init(concurrency: Int, unzips: Bool = false, progress: any ProgressReporter) {
+    public init(
+        concurrency: Int, unzips: Bool = false, keyring: Keyring? = nil, recipients: RecipientSet? = nil,
+        progress: any ProgressReporter
+    ) {
         self.concurrency = concurrency
         self.unzips = unzips
+        self.keyring = keyring
+        self.recipients = recipients
         self.progress = progress
     }
 
     /// - Returns: the digest of what the tags name now.
     /// - Throws: `.conflict` when a tag names another image and `replaces` is false; blobs may be there by then, but
-    ///   no name has changed.
+    ///   no name has changed. `.undecryptable` before the first byte when no key opens some layer.
     @discardableResult
     public func copy(
         _ image: Image, to destination: any ImageDestination, replaces: Bool
     ) async throws -> Digest {
-        let zipped = unzips ? image.blobs.filter { LayerUnzip.isZipped($0) } : []
-        let plain = image.blobs.filter { blob in !zipped.contains { $0.digest == blob.digest } }
-        try checkSpace(plain, image, destination)
-        try await forEach(plain, limit: concurrency) { blob in try copy(blob, of: image, to: destination) }
-        let published: PublishedImage
-        if zipped.isEmpty {
-            published = asItIs(image)
-        } else {
-            let unzip = LayerUnzip(image: image, destination: destination, progress: progress)
-            try await forEach(zipped, limit: concurrency) { try unzip.unzip($0) }
-            published = try unzip.published()
+        let rewrite = try ImageRewrite(
+            image, to: destination, unzips: unzips, keyring: keyring, recipients: recipients, progress: progress)
+        let changing = Set(rewrite.layers.map(\.digest))
+        try checkSpace(image.blobs, image, destination)
+        try await forEach(image.blobs, limit: concurrency) { blob in
+            if changing.contains(blob.digest) {
+                try rewrite.run(blob)
+            } else {
+                try copy(blob, of: image, to: destination)
+            }
         }
+        let published = rewrite.isNeeded ? try rewrite.published() : asItIs(image)
         try destination.publish(published, replaces: replaces)
         return published.root.digest
     }

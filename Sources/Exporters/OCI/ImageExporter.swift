@@ -17,6 +17,8 @@ public struct ImageExporter: Exporter {
         /// Whether tags that name other images are moved.
         public var replaces = false
         public var memory = LayerMemory.none
+        /// For whom the layers are encrypted; nil leaves them as they are.
+        public var encryption: LayerEncryption?
 
         public init() {}
     }

@@ -1,3 +1,4 @@
+internal import Encryption
 internal import Formats
 internal import KapsuleCore
 internal import KapsuleCrypto
@@ -17,16 +18,18 @@ final class ImageSession: ExportSession {
 
     /// A layer whose blob is at the destination.
     struct FinishedLayer: Sendable {
-        let blob: Artifact
+        let stored: StoredLayer
         /// Digest of the uncompressed tar.
         let diffID: Digest
+
+        var blob: Artifact { stored.blob }
     }
 
     init(_ bundle: ModelBundle, to destination: any ImageDestination, _ options: ImageExporter.Options) {
         self.bundle = bundle
         self.destination = destination
         self.options = options
-        name = "oci → \(destination.name)"
+        name = "\(options.encryption == nil ? "oci" : "encrypted oci") → \(destination.name)"
         layers = bundle.lanes.indices.map { index in
             LayerPlan(
                 lane: bundle.lanes[index], of: bundle, directories: index == 0 ? Self.directories(of: bundle) : [])
@@ -71,9 +74,13 @@ final class ImageSession: ExportSession {
         let plan = layers[index]
         let isPlain = options.compression == .none
         let blob = try destination.openBlob(size: isPlain ? plan.tar.size : nil)
-        return TarLaneSink(plan, into: isPlain ? PlainLayer(blob) : GzipLayer(blob)) { [self] layer in
-            finished.withLock { $0[index] = layer }
-        }
+        return TarLaneSink(plan, into: output(to: blob)) { [self] layer in finished.withLock { $0[index] = layer } }
+    }
+
+    private func output(to blob: any BlobSink) -> any LayerOutput {
+        let gzips = options.compression == .gzip
+        if options.encryption != nil { return EncryptedLayer(blob, gzips: gzips) }
+        return gzips ? GzipLayer(blob) : PlainLayer(blob)
     }
 
     // MARK: Commit
@@ -83,25 +90,30 @@ final class ImageSession: ExportSession {
             guard let layer = finished.withLock({ $0[index] }) else {
                 throw KapsuleError(.defect, id: "oci.layer-missing", "layer \(index) of \(name) was never written")
             }
-            return describe(layer, layers[index], files)
+            return try describe(layer, layers[index], files)
         }
         remember(files)
         let all = made + [try putModelfile()]
-        try copyBase()
-        let image = try publishable(all)
+        let image = try publishable(try copyBase(), all)
         try destination.publish(image, replaces: options.replaces)
         return ExportReceipt(
             identity: image.root.digest, reference: destination.reference(to: image.root.digest),
             outputs: all.map { ($0.title, $0.descriptor.artifact) })
     }
 
-    private func describe(_ layer: FinishedLayer, _ plan: LayerPlan, _ files: [Artifact?]) -> DescribedLayer {
-        DescribedLayer(
-            title: plan.title,
-            descriptor: Descriptor(
-                mediaType: layerType, digest: layer.blob.digest, size: layer.blob.size,
-                annotations: annotations(for: plan, files)),
-            diffID: layer.diffID, createdBy: plan.createdBy)
+    private func describe(
+        _ layer: FinishedLayer, _ plan: LayerPlan, _ files: [Artifact?]
+    ) throws -> DescribedLayer {
+        var descriptor = Descriptor(
+            mediaType: layerType, digest: layer.blob.digest, size: layer.blob.size,
+            annotations: annotations(for: plan, files))
+        if let encryption = options.encryption {
+            let recipients = try encryption.recipients(of: plan.files.map { bundle.files[$0].path })
+            descriptor = try EncryptedDescriptor.of(
+                descriptor, layer.stored, for: recipients, plain: options.compression == .none ? layer.diffID : nil)
+        }
+        return DescribedLayer(
+            title: plan.title, descriptor: descriptor, diffID: layer.diffID, createdBy: plan.createdBy)
     }
 
     private var layerType: String { options.compression == .gzip ? MediaType.tarGzip : MediaType.tar }
@@ -128,11 +140,15 @@ final class ImageSession: ExportSession {
         let tar = TarLayout([.file("\(ImageFormat.root)/\(ImageFormat.modelfilePath)", size: text.size)])
         var plain = MemorySink()
         try plain.append(tar.archive(of: [text]))
-        let stored = options.compression == .gzip ? try Self.gzipped(plain.bytes) : plain.bytes
-        let descriptor = Descriptor(
+        var stored = options.compression == .gzip ? try Self.gzipped(plain.bytes) : plain.bytes
+        var descriptor = Descriptor(
             mediaType: layerType, digest: Digest.of(stored), size: Int64(stored.count),
             annotations: Self.annotations(
                 of: ImageFormat.modelfilePath, Artifact(digest: Digest.of(bundle.modelfile), size: text.size)))
+        if let encryption = options.encryption {
+            let recipients = encryption.commonRecipients(try? BundlePath(validating: ImageFormat.modelfilePath))
+            (descriptor, stored) = try EncryptedDescriptor.encrypting(stored, descriptor, for: recipients)
+        }
         try destination.putBlob(descriptor, from: MemorySource(stored, digest: descriptor.digest), mountFrom: nil, nil)
         return DescribedLayer(
             title: ImageFormat.modelfilePath, descriptor: descriptor, diffID: Digest.of(plain.bytes),
@@ -146,16 +162,26 @@ final class ImageSession: ExportSession {
         return gzip.next.bytes
     }
 
-    private func copyBase() throws {
-        guard let base = options.base else { return }
-        for layer in base.manifest.layers {
+    /// - Returns: the base's layers as they are now. Where the model is encrypted they are as well: one layer in
+    ///   plaintext, and the image could not be told from one whose encryption failed.
+    private func copyBase() throws -> [Descriptor] {
+        guard let base = options.base else { return [] }
+        return try base.manifest.layers.map { layer in
+            if let encryption = options.encryption, EncryptedType.plain(layer.mediaType) == nil {
+                let change = LayerChange(recipients: encryption.commonRecipients())
+                let rewrite = LayerRewrite(layer: layer, change: change, what: "layer \(layer.digest) of the base")
+                return try rewrite.run(
+                    from: try base.blob(layer), into: try destination.openBlob(size: layer.size),
+                    Activity("base", total: nil))
+            }
             try destination.putBlob(layer, from: try base.blob(layer), mountFrom: base.origin, nil)
+            return layer
         }
     }
 
     /// The manifest, or the index over one manifest a platform.
-    private func publishable(_ layers: [DescribedLayer]) throws -> PublishedImage {
-        let children = try options.platforms.map { try manifest(of: layers, for: $0) }
+    private func publishable(_ base: [Descriptor], _ layers: [DescribedLayer]) throws -> PublishedImage {
+        let children = try options.platforms.map { try manifest(of: base, layers, for: $0) }
         if children.count == 1 { return PublishedImage(root: children[0].descriptor, bytes: children[0].bytes) }
         let index = ImageIndex(
             manifests: children.map(\.descriptor), annotations: ImageWords.annotations(of: bundle)
@@ -166,13 +192,13 @@ final class ImageSession: ExportSession {
     }
 
     private func manifest(
-        of layers: [DescribedLayer], for platform: Platform
+        of base: [Descriptor], _ layers: [DescribedLayer], for platform: Platform
     ) throws -> (descriptor: Descriptor, bytes: [UInt8]) {
         let config = ImageWords.config(of: bundle, layers, platform: platform, options)
         let configBlob = Descriptor(mediaType: MediaType.config, digest: Digest.of(config), size: Int64(config.count))
         try destination.putBlob(configBlob, from: MemorySource(config, digest: configBlob.digest), mountFrom: nil, nil)
         let manifest = Manifest(
-            config: configBlob, layers: (options.base?.manifest.layers ?? []) + layers.map(\.descriptor),
+            config: configBlob, layers: base + layers.map(\.descriptor),
             annotations: ImageWords.annotations(of: bundle)
         ).encoded()
         let descriptor = Descriptor(
@@ -184,15 +210,21 @@ final class ImageSession: ExportSession {
     // MARK: Memory
 
     private func recall(_ index: Int) -> FinishedLayer? {
-        guard let key = layers[index].key(knownFiles, of: bundle, options.compression),
+        // Fresh keys give other blobs every time.
+        guard options.encryption == nil, let key = layers[index].key(knownFiles, of: bundle, options.compression),
             let blob = options.memory.recall(key)
         else { return nil }
-        guard options.compression == .gzip else { return FinishedLayer(blob: blob, diffID: blob.digest) }
+        guard options.compression == .gzip else {
+            return FinishedLayer(stored: StoredLayer(blob: blob), diffID: blob.digest)
+        }
         // The digest of the tar inside is remembered beside that of the blob.
-        return options.memory.recall(Self.diffKey(key)).map { FinishedLayer(blob: blob, diffID: $0.digest) }
+        return options.memory.recall(Self.diffKey(key)).map {
+            FinishedLayer(stored: StoredLayer(blob: blob), diffID: $0.digest)
+        }
     }
 
     private func remember(_ files: [Artifact?]) {
+        guard options.encryption == nil else { return }
         for (index, layer) in finished.withLock({ $0 }) {
             guard let key = layers[index].key(files, of: bundle, options.compression) else { continue }
             options.memory.remember(key, layer.blob)

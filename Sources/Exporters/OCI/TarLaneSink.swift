@@ -1,3 +1,4 @@
+internal import Encryption
 internal import Formats
 internal import KapsuleCore
 internal import KapsuleCrypto
@@ -50,7 +51,7 @@ final class TarLaneSink: LaneSink {
     func finish() throws {
         try writeZeros(plan.tar.ending)
         let tar = Artifact(digest: hashes.finalizeSecond(), size: plan.tar.size)
-        finished(ImageSession.FinishedLayer(blob: try output.finish(tar), diffID: tar.digest))
+        finished(ImageSession.FinishedLayer(stored: try output.finish(tar), diffID: tar.digest))
     }
 
     func abandon() { output.abandon() }
@@ -69,9 +70,16 @@ final class TarLaneSink: LaneSink {
 protocol LayerOutput: AnyObject {
     func write(_ bytes: Span<UInt8>) throws
     /// - Parameter tar: digest and size of everything written.
-    /// - Returns: what is stored, which differs from `tar` when it is compressed.
-    func finish(_ tar: Artifact) throws -> Artifact
+    /// - Returns: what is stored, which differs from `tar` when it is compressed or encrypted.
+    func finish(_ tar: Artifact) throws -> StoredLayer
     func abandon()
+}
+
+/// A blob that is stored.
+struct StoredLayer: Sendable {
+    let blob: Artifact
+    /// Where it is encrypted: what whoever may read it has to be given.
+    var sealed: SealedLayer?
 }
 
 /// The tar as it is.
@@ -82,9 +90,9 @@ final class PlainLayer: LayerOutput {
 
     func write(_ bytes: Span<UInt8>) throws { try blob.write(bytes) }
 
-    func finish(_ tar: Artifact) throws -> Artifact {
+    func finish(_ tar: Artifact) throws -> StoredLayer {
         try blob.finish(tar.digest)
-        return tar
+        return StoredLayer(blob: tar)
     }
 
     func abandon() { blob.abandon() }
@@ -98,9 +106,9 @@ final class GzipLayer: LayerOutput {
 
     func write(_ bytes: Span<UInt8>) throws { try gzip.write(bytes) }
 
-    func finish(_ tar: Artifact) throws -> Artifact {
+    func finish(_ tar: Artifact) throws -> StoredLayer {
         try gzip.finish()
-        return try gzip.next.finish()
+        return StoredLayer(blob: try gzip.next.finish())
     }
 
     func abandon() { gzip.next.blob.abandon() }

@@ -72,6 +72,9 @@ struct Build: Verb {
     var metadataFile: String?
 
     @OptionGroup(title: "Verity images") var verity: VerityFlags
+    @OptionGroup(title: "Encryption") var encryption: EncryptionFlags
+    @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
+    @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -107,7 +110,8 @@ struct Build: Verb {
             BuildSettings(
                 model: model, registry: registry, tags: tag, formats: format, outputs: outputs, verity: verity,
                 pushes: push, compression: compression,
-                platforms: try parsedPlatforms(), concurrency: concurrency, replaces: force)
+                platforms: try parsedPlatforms(), concurrency: concurrency, replaces: force, encryption: encryption,
+                decryption: decryption, vault: vault)
         }
     }
 

@@ -26,12 +26,16 @@ struct PlanCommand: Verb {
     var compression = CompressionChoice.none
 
     @OptionGroup(title: "Verity images") var verity: VerityFlags
+    @OptionGroup(title: "Encryption") var encryption: EncryptionFlags
+    @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
+    @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run(in toolbox: Toolbox) async throws {
         let settings = BuildSettings(
-            model: model, registry: registry, tags: tag, outputs: outputs, verity: verity, compression: compression)
+            model: model, registry: registry, tags: tag, outputs: outputs, verity: verity, compression: compression,
+            encryption: encryption, decryption: decryption, vault: vault)
         let plan = try await Workshop(settings, toolbox).prepare().plan
         let text = plan.rendered(as: format.format)
         try toolbox.write(text.hasSuffix("\n") ? text : text + "\n")

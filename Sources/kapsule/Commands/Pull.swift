@@ -13,12 +13,15 @@ struct Pull: Verb {
 
               kapsule pull ghcr.io/acme/mistral:7b
               kapsule pull --format hf -o ./mistral ghcr.io/acme/mistral:7b
+              kapsule pull --format hf -o ./mistral --decryption-key private.pem ghcr.io/acme/mistral:7b
             """)
 
     @Argument(help: "HOST/REPOSITORY[:TAG][@sha256:…]")
     var reference: String
 
     @OptionGroup(title: "Writing") var export: ExportOptions
+    @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
+    @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -39,7 +42,8 @@ struct Pull: Verb {
         }
         let image = try export.image(try locator.registry(reference))
         let use = try locator.store.use()
-        let writer = ImageWriter(export, locator, toolbox)
+        let writer = ImageWriter(
+            export, locator, toolbox, keyring: try decryption.keyring(vault, in: toolbox), recipients: [])
         let digest = try await writer.write(image, named: [reference])
         withExtendedLifetime(use) {}
         try toolbox.print(reference.pinned(to: digest).description)
@@ -60,10 +64,17 @@ struct Export: Verb {
 
     @OptionGroup(title: "Writing") var export: ExportOptions
     @OptionGroup(title: "Image files") var proof: ProofFlags
+    @OptionGroup(title: "Encryption") var encryption: EncryptionFlags
+    @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
+    @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
         if export.output == nil { throw ValidationError("Say where to write: --output DIR.") }
+        if export.format == .hf, !encryption.keys.isEmpty {
+            throw ValidationError(
+                "--format hf writes plain files, which cannot be encrypted: leave out --encryption-key.")
+        }
     }
 
     func run(in toolbox: Toolbox) async throws {
@@ -73,7 +84,10 @@ struct Export: Verb {
         let origin = try locator.origin(of: source, prefersStore: true)
         let image = try export.image(origin)
         let names = source.hasPrefix("oci:") || Digest(parsing: source) != nil ? [] : [try Reference(parsing: source)]
-        let digest = try await ImageWriter(export, locator, toolbox).write(image, named: names)
+        let writer = ImageWriter(
+            export, locator, toolbox, keyring: try decryption.keyring(vault, in: toolbox),
+            recipients: try encryption.recipients(toolbox.environment, nil))
+        let digest = try await writer.write(image, named: names)
         withExtendedLifetime(use) {}
         try toolbox.print("\(export.output ?? "")@\(digest)")
     }

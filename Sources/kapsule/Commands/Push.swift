@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Encryption
 internal import Exporters
 internal import KapsuleCore
 internal import OCI
@@ -26,6 +27,8 @@ struct Push: Verb {
     @Flag(help: "Replace a tag that names another image.")
     var force = false
 
+    @OptionGroup(title: "Encryption") var encryption: EncryptionFlags
+    @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -50,9 +53,12 @@ struct Push: Verb {
         let destination = RegistryDestination(
             client, tags: target.tag.map { [$0] } ?? [], siblings: try locator.siblings(of: target, in: image),
             spoolDirectory: toolbox.temporaryDirectory)
-        try await ImageCopier(concurrency: concurrency, progress: toolbox.progress)
-            .copy(image, to: destination, replaces: force)
+        let recipients = RecipientSet(
+            try encryption.recipients(toolbox.environment, try vault.transit(in: toolbox)))
+        let digest = try await ImageCopier(
+            concurrency: concurrency, recipients: recipients, progress: toolbox.progress
+        ).copy(image, to: destination, replaces: force)
         withExtendedLifetime(use) {}
-        try toolbox.print(target.pinned(to: image.root.digest).description)
+        try toolbox.print(target.pinned(to: digest).description)
     }
 }

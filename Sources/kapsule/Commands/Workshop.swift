@@ -1,4 +1,5 @@
 internal import Builder
+internal import Encryption
 internal import Exporters
 internal import KapsuleCore
 internal import KapsuleCrypto
@@ -20,6 +21,9 @@ struct BuildSettings {
     var platforms = [Platform(os: "linux", architecture: "amd64")]
     var concurrency = Limits.concurrency
     var replaces = false
+    var encryption: EncryptionFlags
+    var decryption: DecryptionFlags
+    var vault: VaultFlags
 }
 
 /// What a build and the plan of a build have in common.
@@ -48,17 +52,18 @@ struct Workshop {
 
     func prepare() async throws -> Prepared {
         let loaded = try LoadedModelfile.load(settings.model, in: toolbox)
-        try refuseEncryption(loaded.modelfile)
+        let encryption = try encryption(loaded)
         let base = try settings.model.base.map(openBase)
         let resolution = try resolver(loaded, base).resolve(loaded.modelfile)
-        let outputs = try outputs(base)
-        let bundle = try await identified(resolution.bundle, outputs.specs)
+        let outputs = try outputs(base, encryption)
+        let separated = try encryption?.separating(resolution.bundle) ?? resolution.bundle
+        let bundle = try await identified(separated, outputs.specs)
         let sessions = try outputs.exporters().map { try $0.begin(bundle) }
         return Prepared(
             bundle: bundle, sessions: sessions, plan: Planner.plan(bundle, from: resolution.sources, to: sessions))
     }
 
-    private func outputs(_ base: BaseImage?) throws -> BuildOutputs {
+    private func outputs(_ base: BaseImage?, _ encryption: LayerEncryption?) throws -> BuildOutputs {
         let tags = try settings.tags.map { try Reference(parsing: $0) }
         let specs = try BuildOutputs.specs(
             formats: settings.formats, outputs: settings.outputs, pushes: settings.pushes, tags: tags)
@@ -68,9 +73,18 @@ struct Workshop {
                 "--keep-modes goes with verity images: the modes of OCI images are normalised",
                 remedy: "leave it out, or make the OCI image with a command of its own")
         }
+        if encryption != nil, let plain = specs.first(where: { $0.kind?.isImage == false }) {
+            throw KapsuleError(
+                .usage, id: "encryption.format",
+                "encryption was asked for, and the output '\(plain.kind?.rawValue ?? "")' cannot carry it",
+                remedy:
+                    "make that output with a command of its own, without ENCRYPT and --encryption-key; for an encrypted "
+                    + "disk use --format emwp with --key-file")
+        }
+        try encryption?.check()
         return BuildOutputs(
             locator: locator, tags: tags, specs: specs, tagsDecide: settings.outputs.isEmpty,
-            image: try imageOptions(base),
+            image: try imageOptions(base, encryption),
             verity: VerityOptions(
                 flags: settings.verity, environment: toolbox.environment,
                 excludedFiles: settings.model.exclude.joined(separator: ",")),
@@ -104,8 +118,9 @@ struct Workshop {
 
     // MARK: Pieces
 
-    private func resolver(_ loaded: LoadedModelfile, _ base: BaseImage?) -> ModelResolver {
-        let fetcher = LayerFetcher(store: locator.store, progress: toolbox.progress)
+    private func resolver(_ loaded: LoadedModelfile, _ base: BaseImage?) throws -> ModelResolver {
+        let keyring = try settings.decryption.keyring(settings.vault, in: toolbox)
+        let fetcher = LayerFetcher(store: locator.store, keyring: keyring, progress: toolbox.progress)
         return ModelResolver(
             context: loaded.context, rules: settings.model.rules,
             reservedLayers: 1 + (base?.manifest.layers.count ?? 0), keepsModes: settings.verity.keepModes, cache: cache,
@@ -138,13 +153,11 @@ struct Workshop {
             remedy: "fetch the model into a directory, and write FROM ./DIRECTORY")
     }
 
-    /// Encryption that was asked for and cannot be done must not end in plaintext.
-    private func refuseEncryption(_ modelfile: Modelfile) throws {
-        guard let line = modelfile.instructions.first(where: { $0.word == .encrypt }) else { return }
-        throw KapsuleError(
-            .usage, id: "build.encryption-unsupported",
-            "the Modelfile asks for encryption, which this version of kapsule cannot do",
-            remedy: "nothing was made; take ENCRYPT out only if the model may be stored in plaintext", at: line.span)
+    private func encryption(_ loaded: LoadedModelfile) throws -> LayerEncryption? {
+        let file = settings.model.file.flatMap { $0 == "-" ? nil : Paths.directory(of: $0) }
+        return try BuildEncryption(
+            flags: settings.encryption, vault: settings.vault, toolbox: toolbox, directory: file ?? loaded.context
+        ).encryption(loaded.modelfile)
     }
 
     private func openBase(_ text: String) throws -> BaseImage {
@@ -155,11 +168,14 @@ struct Workshop {
             blob: { try image.origin.blob($0) })
     }
 
-    private func imageOptions(_ base: BaseImage?) throws -> ImageExporter.Options {
+    private func imageOptions(
+        _ base: BaseImage?, _ encryption: LayerEncryption?
+    ) throws -> ImageExporter.Options {
         var options = ImageExporter.Options()
         options.compression = settings.compression.layers
         options.platforms = settings.platforms
         options.base = base
+        options.encryption = encryption
         options.created = try SourceDateEpoch.created(toolbox.environment, settings.model.buildArguments)
         options.replaces = settings.replaces
         let (memory, forgets) = (memory, settings.model.noCache)

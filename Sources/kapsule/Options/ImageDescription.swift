@@ -1,3 +1,4 @@
+internal import Encryption
 internal import Exporters
 internal import KapsuleCore
 internal import OCI
@@ -27,7 +28,7 @@ struct ImageDescription {
             "artifactType": manifest.artifactType.map(JSON.string),
             "platforms": .array(platforms.map { .string($0) }), "size": .int(size),
             "config": manifest.config.json,
-            "layers": .array(manifest.layers.map(\.json)),
+            "layers": .array(manifest.layers.map(json)),
             "diffIDs": config.map { .array($0.diffIDs.map { .string($0.description) }) },
             "created": config?.created.map(JSON.string),
             "labels": config.map { .sorted($0.labels) }, "annotations": .sorted(manifest.annotations),
@@ -54,10 +55,24 @@ struct ImageDescription {
         var table = TextTable(.right("  #"), .right("SIZE"), .left("DIGEST"), .left("CONTENT"))
         for (index, layer) in manifest.layers.enumerated() {
             table.add("\(index + 1)", ByteCount.text(layer.size), layer.digest.short, title(of: layer))
+            for name in recipients(of: layer) { table.add("", "", "", "  can be decrypted by \(name)") }
         }
         lines += table.rendered().split(separator: "\n").map(String.init)
         lines += section("Annotations", manifest.annotations)
         return lines.joined(separator: "\n")
+    }
+
+    /// Who can decrypt it; nobody for a layer in plaintext.
+    private func recipients(of layer: Descriptor) -> [String] {
+        guard MediaType.isEncrypted(layer.mediaType) else { return [] }
+        return (try? LayerRecipients(layer.annotations, what: "the layer"))?.names ?? [
+            "nobody: its annotations are damaged"
+        ]
+    }
+
+    private func json(of layer: Descriptor) -> JSON {
+        let names = recipients(of: layer)
+        return names.isEmpty ? layer.json : layer.json.setting("recipients", .array(names.map { .string($0) }))
     }
 
     private var kind: String {

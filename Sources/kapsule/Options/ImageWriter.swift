@@ -1,3 +1,4 @@
+internal import Encryption
 internal import Exporters
 internal import KapsuleCore
 internal import KapsuleIO
@@ -9,8 +10,14 @@ struct ImageWriter {
     private let options: ExportOptions
     private let locator: ImageLocator
     private let toolbox: Toolbox
+    private let keyring: Keyring
+    private let recipients: RecipientSet?
 
-    init(_ options: ExportOptions, _ locator: ImageLocator, _ toolbox: Toolbox) {
+    init(
+        _ options: ExportOptions, _ locator: ImageLocator, _ toolbox: Toolbox, keyring: Keyring, recipients: [Recipient]
+    ) {
+        self.keyring = keyring
+        self.recipients = RecipientSet(recipients)
         self.options = options
         self.locator = locator
         self.toolbox = toolbox
@@ -20,15 +27,20 @@ struct ImageWriter {
     ///
     /// - Returns: the digest of what was written.
     func write(_ image: Image, named names: [Reference]) async throws -> Digest {
+        if !keyring.isEmpty, !image.blobs.contains(where: { MediaType.isEncrypted($0.mediaType) }) {
+            toolbox.note("\(image.origin.name) is not encrypted: the keys were not needed")
+        }
         switch options.format {
         case .oci:
             let copier = ImageCopier(
-                concurrency: options.concurrency, unzips: options.unzip, progress: toolbox.progress)
+                concurrency: options.concurrency, unzips: options.unzip, keyring: keyring.isEmpty ? nil : keyring,
+                recipients: recipients, progress: toolbox.progress)
             return try await copier.copy(image, to: layout(names), replaces: options.force)
         case .hf:
             let unpacker = ImageUnpacker(
                 concurrency: options.concurrency, include: PathFilter(options.include),
-                exclude: PathFilter(options.exclude), replaces: options.force, progress: toolbox.progress)
+                exclude: PathFilter(options.exclude), replaces: options.force, keyring: keyring,
+                progress: toolbox.progress)
             try await unpacker.unpack(image, into: options.output ?? ".")
             return image.root.digest
         }

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import KapsuleCore
 
 /// JSON of somebody else's, of which a few members matter.
 enum LooseJSON: Decodable {
@@ -41,4 +42,18 @@ enum LooseJSON: Decodable {
     var number: Int64? { if case .int(let value) = self { value } else { nil } }
     var items: [LooseJSON]? { if case .array(let value) = self { value } else { nil } }
     var members: [String: LooseJSON]? { if case .object(let value) = self { value } else { nil } }
+}
+
+extension LooseJSON {
+    /// As a document to be written; members ascend by name.
+    var json: JSON {
+        switch self {
+        case .object(let members):
+            .object(members.keys.sorted().map { JSON.Member($0, members[$0]?.json ?? .null) })
+        case .array(let items): .array(items.map(\.json))
+        case .string(let text): .string(text)
+        case .int(let number): .int(number)
+        case .other: .null
+        }
+    }
 }

@@ -42,9 +42,8 @@ public struct Keyring: Sendable {
         }
     }
 
-    public mutating func add(_ vault: VaultTransit) throws {
-        self.vault = vault
-    }
+    /// Adds a key that stays in Vault, and unwraps there.
+    public mutating func add(_ vault: VaultTransit) { self.vault = vault }
 
     /// Adds a private key that Vault gives away. It stays in memory.
     public mutating func addExported(from vault: VaultTransit) throws {
@@ -139,42 +138,6 @@ public struct Keyring: Sendable {
         } catch {
             attempt.note(error)
             return nil
-        }
-    }
-}
-
-/// Who can decrypt a layer, found out without any key.
-public struct LayerRecipients: Sendable {
-    /// For people: `RSA-4096 (RSA-OAEP)`, `ECDH-ES+A256KW EC P-256`, `provider NAME`.
-    public let names: [String]
-
-    /// - Parameter annotations: of the layer.
-    public init(_ annotations: [String: String], what: String) throws {
-        self.init(try LayerAnnotations.entries(annotations, what: what), what: what)
-    }
-
-    init(_ entries: [LayerAnnotations.Entry], what: String) {
-        names = entries.flatMap { Self.names($0, what: what) }
-    }
-
-    private static func names(_ entry: LayerAnnotations.Entry, what: String) -> [String] {
-        switch entry.scheme {
-        case "jwe":
-            return (try? JWEReader(what: what).read(entry.payload))?.recipients.map(\.summary) ?? [
-                "a JWE that is damaged"
-            ]
-        case "pkcs7":
-            return (try? PKCS7Message(entry.payload, what: what))?.recipients.map(\.summary)
-                ?? ["a PKCS#7 message that is damaged"]
-        case "pgp": return ["OpenPGP keys, which kapsule does not use"]
-        case "pkcs11": return ["a PKCS#11 token, which kapsule does not use"]
-        case VaultEnvelope.scheme:
-            return [(try? VaultEnvelope(entry.payload, what: what))?.summary ?? "a Vault envelope that is damaged"]
-        default:
-            return [
-                entry.provider.map { "provider \(Printable.text($0.prefix(60)))" }
-                    ?? "unknown: \(entry.scheme.prefix(60))"
-            ]
         }
     }
 }

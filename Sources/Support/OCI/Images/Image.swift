@@ -82,8 +82,10 @@ public struct Image: Sendable {
     }
 
     /// The config's bytes, verified.
-    public func configBytes() throws -> [UInt8] {
-        let descriptor = manifest.content.config
+    public func configBytes() throws -> [UInt8] { try configBytes(manifest.content.config) }
+
+    /// The bytes of the config of one of the manifests, verified.
+    public func configBytes(_ descriptor: Descriptor) throws -> [UInt8] {
         let what = "the config \(descriptor.digest) of \(origin.name)"
         let bytes = try origin.blob(descriptor).readAll(limit: DocumentLimit.config, what: what)
         guard Digest.of(bytes) == descriptor.digest else {
