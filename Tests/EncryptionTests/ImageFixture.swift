@@ -38,7 +38,7 @@ struct ImageFixture {
         try Directories.make(path(name))
         let layout = try ImageLayout.create(path(name), flush: .later)
         return LayoutDestination(
-            name: name, layout: layout, pinned: { "\($0)" }, tag: { try layout.setTag("1", $0, replace: $1) })
+            name: name, layout: layout, pinned: { "\($0)" }, tag: { try $0.setTag("1", $1, replace: $2) })
     }
 
     /// Builds the model into a layout.

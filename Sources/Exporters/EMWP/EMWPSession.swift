@@ -68,7 +68,7 @@ final class EMWPSession: ExportSession {
         }
         return ExportReceipt(
             identity: root, reference: reference,
-            outputs: [(path("emwp"), Artifact(digest: root, size: disk.size))])
+            outputs: [(path("emwp"), Artifact(digest: root, size: disk.size))], imagePath: path("emwp"))
     }
 
     /// Encrypts the image where it stands, on all queues.

@@ -32,7 +32,7 @@ struct ModelwrapOutput: VerityOutput {
         }
         return ExportReceipt(
             identity: image.root, reference: image.reference,
-            outputs: [(path("mpk"), Artifact(digest: image.root, size: image.size))])
+            outputs: [(path("mpk"), Artifact(digest: image.root, size: image.size))], imagePath: path("mpk"))
     }
 }
 

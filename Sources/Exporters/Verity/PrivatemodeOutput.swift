@@ -51,7 +51,7 @@ struct PrivatemodeOutput: VerityOutput {
         }
         return ExportReceipt(
             identity: image.root, reference: image.reference,
-            outputs: [(path, Artifact(digest: digest, size: image.size))])
+            outputs: [(path, Artifact(digest: digest, size: image.size))], imagePath: path)
     }
 
     private func description(of image: UnnamedImage, _ digest: Digest) -> String {

@@ -63,7 +63,7 @@ final class RepartSession: ExportSession {
                     "\(outputDirectory)/\(Self.descriptionName)",
                     Artifact(digest: .of(description), size: Int64(description.utf8.count))
                 ),
-            ])
+            ], imagePath: path)
     }
 
     /// As `systemd-repart --json=pretty` describes what it made. Consumers read `.[0].roothash`.

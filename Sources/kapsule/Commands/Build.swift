@@ -25,7 +25,7 @@ struct Build: Verb {
     @Option(name: [.short, .long], help: ArgumentHelp("What the image is called; repeatable.", valueName: "ref"))
     var tag: [String] = []
 
-    @Option(help: ArgumentHelp("What is made: oci, verity or emwp; repeatable.", valueName: "format"))
+    @Option(help: ArgumentHelp("What is made: oci, verity, emwp or repart; repeatable.", valueName: "format"))
     var format: [BuildFormat] = []
 
     @Option(
@@ -128,13 +128,14 @@ struct Build: Verb {
 }
 
 enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
-    case oci, verity, emwp
+    case oci, verity, emwp, repart
 
     var kind: OutputSpec.Kind {
         switch self {
         case .oci: .oci
         case .verity: .verity
         case .emwp: .emwp
+        case .repart: .repart
         }
     }
 }

@@ -12,7 +12,7 @@ struct BuildResults {
     /// What stdout gets: one line an output.
     var references: [String] { receipts.map(\.receipt.reference) }
 
-    private var receipts: [(name: String, receipt: ExportReceipt)] {
+    var receipts: [(name: String, receipt: ExportReceipt)] {
         zip(sessions, report.outcomes).compactMap { name, outcome in
             guard case .made(let receipt) = outcome else { return nil }
             return (name, receipt)

@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Builder
 internal import Encryption
 internal import Exporters
@@ -108,12 +109,24 @@ struct Workshop {
         return try await executor.run(prepared.plan, for: prepared.bundle, to: prepared.sessions)
     }
 
-    /// Reads back every blob of everything that was made.
+    /// Reads back every byte of everything that was made.
     func verify(_ results: BuildResults) async throws {
-        for reference in results.references {
-            let image = try Image(try locator.origin(of: reference, prefersStore: false))
+        for (_, receipt) in results.receipts {
+            if let path = receipt.imagePath {
+                try await verify(imageAt: path, receipt.reference, identity: results.bundle.identity)
+                continue
+            }
+            let image = try Image(try locator.origin(of: receipt.reference, prefersStore: false))
             try await BlobCheck(concurrency: settings.concurrency, progress: toolbox.progress).check(image)
         }
+    }
+
+    private func verify(imageAt path: String, _ reference: String, identity: String) async throws {
+        let isNamed = settings.verity.profile != .privatemode && reference.contains("_")
+        let key = settings.verity.keyFile.map { ["--key-file", $0] } ?? []
+        let proof = try ProofFlags.parse(
+            ["--root-hash", reference] + (isNamed ? ["--model-id", identity] : []) + key)
+        _ = try await ImageFile(path, proof, toolbox)?.check()
     }
 
     // MARK: Pieces

@@ -68,6 +68,7 @@ struct BuildOutputs {
             case .registry: return try registries().map { ImageExporter(to: $0, image) }
             case .verity: return [try verity.exporter(to: directory, replaces: replaces)]
             case .emwp: return [try verity.encryptedExporter(to: directory, replaces: replaces)]
+            case .repart: return [verity.diskExporter(to: directory, replaces: replaces)]
             }
         }
     }

@@ -23,7 +23,9 @@ struct ExportOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Unpack gzipped layers of a layout (with --format oci).")
     var unzip = false
 
-    @Option(help: ArgumentHelp("The image of an index to take. Default: all for a layout, linux/amd64 for files.", valueName: "os/arch"))
+    @Option(
+        help: ArgumentHelp(
+            "The image of an index to take. Default: all for a layout, linux/amd64 for files.", valueName: "os/arch"))
     var platform: String?
 
     @Option(help: ArgumentHelp("Blobs that move at one time.", valueName: "n"))

@@ -18,11 +18,13 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         case verity
         /// Such an image in an encrypted disk, in a directory.
         case emwp
+        /// A disk with such an image and its hash tree in two partitions, in a directory.
+        case repart
 
         /// Whether it goes to a directory, which has to be named.
         var needsDestination: Bool {
             switch self {
-            case .oci, .verity, .emwp: true
+            case .oci, .verity, .emwp, .repart: true
             case .registry, .store: false
             }
         }
@@ -31,7 +33,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         var isImage: Bool {
             switch self {
             case .oci, .registry, .store: true
-            case .verity, .emwp: false
+            case .verity, .emwp, .repart: false
             }
         }
     }

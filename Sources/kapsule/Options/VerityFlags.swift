@@ -24,6 +24,13 @@ struct VerityFlags: ParsableArguments {
         name: .customLong("key-file"),
         help: ArgumentHelp("Master key of an encrypted disk: 64 bytes in base64.", valueName: "path"))
     var keyFile: String?
+
+    @Option(
+        name: .customLong("disk-size"),
+        help: ArgumentHelp(
+            "Size of a disk made with --format repart, in bytes; its root hash depends on it. Default: the smallest.",
+            valueName: "bytes"))
+    var diskSize: Int64?
 }
 
 enum VerityProfileChoice: String, ExpressibleByArgument, CaseIterable {
@@ -52,6 +59,13 @@ struct VerityOptions {
         options.replaces = replaces
         options.excludedFiles = excludedFiles
         return VerityExporter(to: directory, options)
+    }
+
+    func diskExporter(to directory: String, replaces: Bool) -> any Exporter {
+        var options = RepartExporter.Options()
+        options.diskSize = flags.diskSize
+        options.replaces = replaces
+        return RepartExporter(to: directory, options)
     }
 
     func encryptedExporter(to directory: String, replaces: Bool) throws -> any Exporter {

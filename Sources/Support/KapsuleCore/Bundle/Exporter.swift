@@ -82,10 +82,15 @@ public struct ExportReceipt: Sendable {
     public let reference: String
     /// The parts, in order: layers, configs, images.
     public let outputs: [(name: String, artifact: Artifact)]
+    /// The image or the disk, where the output is one file.
+    public let imagePath: String?
 
-    public init(identity: Digest, reference: String, outputs: [(name: String, artifact: Artifact)]) {
+    public init(
+        identity: Digest, reference: String, outputs: [(name: String, artifact: Artifact)], imagePath: String? = nil
+    ) {
         self.identity = identity
         self.reference = reference
         self.outputs = outputs
+        self.imagePath = imagePath
     }
 }
