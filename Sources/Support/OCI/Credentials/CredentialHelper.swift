@@ -16,7 +16,8 @@ struct CredentialHelper {
     let environment: [String: String]
 
     private struct Wire: Codable {
-        let serverURL: String
+        /// Asked about what we know: helpers that are scripts often leave it out of their answer, and Docker does not mind.
+        let serverURL: String?
         let username: String
         let secret: String
 
