@@ -11,6 +11,8 @@ public struct TestProgram: Sendable {
     public let hint: String
     /// Arguments with which it must succeed to be of use; nil when being there is enough.
     let probe: [String]?
+    /// Whether it is looked for in the tests' own Python environment first: `KAPSULE_TOOLS/venv`.
+    var isPython = false
 
     public static let registry = TestProgram(
         name: "docker-registry", hint: "apt-get install docker-registry", probe: nil)
@@ -18,7 +20,12 @@ public struct TestProgram: Sendable {
     public static let openssl = TestProgram(name: "openssl", hint: "apt-get install openssl", probe: nil)
     public static let skopeo = TestProgram(name: "skopeo", hint: "apt-get install skopeo", probe: nil)
     public static let umoci = TestProgram(name: "umoci", hint: "apt-get install umoci", probe: nil)
+    public static let curl = TestProgram(name: "curl", hint: "apt-get install curl", probe: nil)
     public static let python = TestProgram(name: "python3", hint: "apt-get install python3", probe: nil)
+    /// Python with the real client of Vault.
+    public static let pythonVault = TestProgram(
+        name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
+        probe: ["-c", "import hvac, cryptography"], isPython: true)
     public static let pythonCryptography = TestProgram(
         name: "python3", hint: "apt-get install python3 python3-cryptography", probe: ["-c", "import cryptography"])
 
@@ -46,7 +53,11 @@ public struct TestProgram: Sendable {
 
     /// Where it is in `PATH`.
     public var path: String? {
-        (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
+        if isPython, let tools = ProcessInfo.processInfo.environment["KAPSULE_TOOLS"] {
+            let own = "\(tools)/venv/bin/\(name)"
+            if FileManager.default.isExecutableFile(atPath: own) { return own }
+        }
+        return (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
             .map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
     }
 
