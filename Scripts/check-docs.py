@@ -200,6 +200,8 @@ def check_flags(path, kapsule):
 
 def main():
     kapsule, files = os.path.abspath(sys.argv[1]), [os.path.abspath(path) for path in sys.argv[2:]]
+    if not os.access(kapsule, os.X_OK):
+        raise SystemExit(f"check-docs: there is no program {sys.argv[1]}: build it with 'make release'")
     total, failed = 0, False
     with tempfile.TemporaryDirectory(prefix="kapsule-docs-") as top:
         registry = None
