@@ -26,6 +26,11 @@ struct BuildOutputs {
         var specs = outputs.flatMap { output in
             output.kind == nil ? kinds.map { OutputSpec($0, to: output.destination) } : [output]
         }
+        if kinds.count > 1, kinds.contains(.oci), outputs.contains(where: { $0.kind == nil }) {
+            throw KapsuleError(
+                .usage, id: "usage.one-directory", "an OCI layout wants its directory for itself",
+                remedy: "name one for each format: --output type=oci,dest=DIR --output type=verity,dest=OTHER")
+        }
         let hasRemote = tags.contains { $0.host != nil }
         if outputs.isEmpty {
             guard kinds.allSatisfy({ $0 == .oci }) else { throw needsDirectory(kinds) }

@@ -25,6 +25,10 @@ struct ImageLocator {
                 try Reference(parsing: text.split(separator: "://", maxSplits: 1).last.map(String.init) ?? ""))
         }
         if text.hasPrefix("oci:") { return try layout(String(text.dropFirst(4)), named: text) }
+        // A path can only be meant as a layout: no reference begins so.
+        if text.hasPrefix("./") || text.hasPrefix("../") || text.hasPrefix("/") {
+            return try layout(text, named: "oci:\(text)")
+        }
         let reference = try storedName(text)
         if reference.host == nil || prefersStore {
             if let stored = try stored(text) { return stored }
