@@ -182,7 +182,7 @@ def check_flags(path, kapsule):
     def listed(section):
         rows = [line.split("|")[1] for line in sections[section].split("\n") if line.startswith("| `-")]
         return flags(" ".join(rows)).union(
-            *(listed(shared) for shared in ("Registry flags", "Output flags")
+            *(listed(shared) for shared in ("Registry flags", "Output flags", "Encryption flags", "Decryption flags", "Vault flags", "Image file flags")
               if section.startswith("kapsule ") and f"[{shared.lower()}]" in sections[section]))
 
     differences = []
@@ -190,7 +190,7 @@ def check_flags(path, kapsule):
         if not section.startswith("kapsule "):
             continue
         help_text = subprocess.run([kapsule, *section.split()[1:], "--help"], capture_output=True, text=True).stdout
-        options = [line[2:28] for line in help_text.split("\n") if re.match(r"  (-|--)\S", line)]
+        options = [re.split("  | <", line[2:])[0] for line in help_text.split("\n") if re.match(r"  (-|--)\S", line)]
         wanted = flags(" ".join(options)) - {"--help", "--version"}
         for name in sorted(wanted ^ listed(section)):
             what = "is not in the table" if name in wanted else "is in the table and not in --help"
