@@ -86,7 +86,9 @@ struct ZeroCheck: ByteSink {
     private init(next: Int64) { self.next = next }
 
     mutating func write(_ bytes: Span<UInt8>) {
-        if found == nil, let index = bytes.indices.first(where: { bytes[$0] != 0 }) { found = next + Int64(index) }
+        var any: UInt8 = 0
+        for index in bytes.indices { any |= bytes[index] }
+        if any != 0, found == nil { found = bytes.indices.first { bytes[$0] != 0 }.map { next + Int64($0) } }
         next += Int64(bytes.count)
     }
 }

@@ -38,9 +38,22 @@ struct FaultReport {
     /// Metadata may be damaged too: then the names are those that it still gives.
     private func owner(ofBlock block: Int64) -> String {
         let offset = block * Int64(VerityGeometry.blockSize)
+        if block == 0 { return (["the superblock"] + ownersOfFirstBlock).joined(separator: ", ") }
         guard let system = try? EROFS.readImage(image.data) else {
-            return block == 0 ? "the superblock" : "metadata, or a file that can no longer be told"
+            return "metadata, or a file that can no longer be told"
         }
         return offset < system.size ? system.description(ofBlock: block) : "zeros behind the file system"
+    }
+
+    /// Files whose ends are beside the superblock. Its checksum is over them, so the image is read as if that were right.
+    private var ownersOfFirstBlock: [String] {
+        guard var block = try? SealedImage.firstBlock(of: image.data), block.count == EROFS.blockSize else { return [] }
+        EROFS.sealFirstBlock(&block)
+        let rest = SliceSource(image.data, Int64(EROFS.blockSize)..<image.data.size)
+        guard let system = try? EROFS.readImage(ConcatenatedSource([MemorySource(block), rest])) else { return [] }
+        let owners = system.entries(inBlock: 0).filter {
+            $0.kind == .regular && $0.tail.map { $0.offset < 4096 } ?? false
+        }
+        return owners.map(\.displayPath)
     }
 }
