@@ -1,11 +1,11 @@
 #!/bin/sh
 # Installs what a fresh Debian machine lacks: `setup.sh build` for building, `setup.sh test DIR` for the tests too, whose
-# Python packages go to DIR/venv.
+# Python packages go to DIR/venv and whose guest kernel goes to DIR/kernel-mount.
 set -eu
 
 build_packages="libssl-dev libcurl4-openssl-dev zlib1g-dev pkg-config python3-minimal"
 test_packages="docker-registry skopeo umoci apache2-utils curl openssl graphviz tar gzip procps time python3-venv
-    python3-cryptography"
+    python3-cryptography erofs-utils cryptsetup-bin gdisk mount busybox-static kmod cpio"
 
 need() {
     missing=""
@@ -47,12 +47,22 @@ install_python_packages() {
     echo "$wanted" > "$stamp"
 }
 
+# The kernel that the tests mount images with; as for packages, the lists may be missing or old.
+prepare_guest() {
+    set -- env KM_CACHE="$1/kernel-mount" "$(dirname "$0")/../Tests/Tools/kernel-mount/run.sh" prepare
+    "$@" 2>/dev/null || {
+        $([ "$(id -u)" = 0 ] || echo sudo) apt-get update -qq
+        "$@"
+    }
+}
+
 check_swift
 case ${1:-build} in
 build) need $build_packages ;;
 test)
     need $build_packages $test_packages
     install_python_packages "${2:?setup.sh test DIR}"
+    prepare_guest "$2"
     ;;
 *) echo "usage: setup.sh build | setup.sh test DIR" >&2; exit 2 ;;
 esac
