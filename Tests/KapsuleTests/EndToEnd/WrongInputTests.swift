@@ -107,12 +107,21 @@ import Testing
 
                 """),
         Mistake(
-            testDescription: "encryption that cannot be done", modelfile: "FROM .\nENCRYPT key.pem\n",
+            testDescription: "a recipient without a key", modelfile: "FROM .\nENCRYPT key.pem\n",
             errors: """
-                Modelfile:2:1: error: the Modelfile asks for encryption, which this version of kapsule cannot do
+                Modelfile:2:9: error: while reading the key $DIR/work/m/key.pem: cannot open $DIR/work/m/key.pem: No such file or directory
                   2 | ENCRYPT key.pem
-                    | ^^^^^^^^^^^^^^^
-                help: nothing was made; take ENCRYPT out only if the model may be stored in plaintext
+                    |         ^^^^^^^
+                help: check the path for a typing mistake
+
+                """),
+        Mistake(
+            testDescription: "a recipient whose key is none", modelfile: "FROM .\nENCRYPT weights.bin\n",
+            errors: """
+                Modelfile:2:9: error: $DIR/work/m/weights.bin is no key: it is neither PEM, DER nor a JSON Web Key
+                  2 | ENCRYPT weights.bin
+                    |         ^^^^^^^^^^^
+                help: give a key as PEM, DER, JSON Web Key or certificate; 'kapsule keygen' makes a pair
 
                 """),
         Mistake(
