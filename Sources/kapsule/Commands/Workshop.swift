@@ -56,6 +56,10 @@ struct Workshop {
         let encryption = try encryption(loaded)
         let base = try settings.model.base.map(openBase)
         let resolution = try resolver(loaded, base).resolve(loaded.modelfile)
+        if encryption == nil, !settings.decryption.keys.isEmpty || settings.vault.key != nil {
+            toolbox.note(
+                "warning: what is decrypted for this build is stored in plaintext: no --encryption-key, no ENCRYPT")
+        }
         let outputs = try outputs(base, encryption)
         let separated = try encryption?.separating(resolution.bundle) ?? resolution.bundle
         let bundle = try await identified(separated, outputs.specs)
