@@ -42,6 +42,25 @@ final class FanOutSink: ByteSink {
         activity.advance(by: bytes.count)
     }
 
+    /// Lets the only output read the file itself, where it can and nobody wants the file's digest.
+    ///
+    /// - Returns: false when the bytes have to be written here.
+    func handOver(_ source: any ByteSource) throws -> Bool {
+        guard !hashes, branches.count == 1, let sink = branches[0].sink as? any RangeLaneSink,
+            case .file = source.backing
+        else { return false }
+        do {
+            try sink.take(source, activity)
+        } catch let error as KapsuleError where error.id == "source.changed" {
+            // Not the output's fault, and no better the next time.
+            throw error
+        } catch {
+            drop(0, because: error)
+            try checkSomebodyListens()
+        }
+        return true
+    }
+
     /// The digest of the file that ended; nil when nobody wants it, or the sink that was to work it out has failed.
     func endFile(_ index: Int) throws -> Digest? {
         var digest: Digest?

@@ -89,7 +89,7 @@ struct LaneTransfer {
             let source = bundle.files[index].source
             let start = WallClock.now
             try sink.beginFile(index)
-            try source.read(0..<source.size, into: &sink)
+            if try !sink.handOver(source) { try source.read(0..<source.size, into: &sink) }
             guard let digest = try sink.endFile(index) else { continue }
             if let promised = source.digest, promised != digest { throw mismatch(index, promised, digest) }
             (source as? ContextFile)?.remember(digest, hashedFrom: start)

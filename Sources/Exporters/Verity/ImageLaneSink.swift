@@ -1,14 +1,19 @@
 internal import Formats
 internal import KapsuleCore
+internal import KapsuleIO
 
-/// The files of one lane on their way into an image. The reading thread only copies; hashing and writing happen on the
-/// session's queues, so that a single large file keeps all cores busy.
-final class ImageLaneSink: LaneSink {
+/// The files of one lane on their way into an image. Hashing and writing happen on the session's queues, and so does the
+/// reading of a large local file; of other bytes the reading thread makes copies. A single file keeps all cores busy.
+final class ImageLaneSink: RangeLaneSink {
+    /// Bytes of a file that one piece of work reads: few enough to share a file evenly, many enough to be worth it.
+    private static let stride = 4 << 20
+
     let digestsFiles = false
     private let assembly: ImageAssembly
     private let queues: WorkQueues
     private let batch = WorkQueues.Batch()
     private var current: ImageFileSink?
+    private var currentIndex = 0
 
     init(_ assembly: ImageAssembly, _ queues: WorkQueues) {
         self.assembly = assembly
@@ -17,12 +22,26 @@ final class ImageLaneSink: LaneSink {
 
     func beginFile(_ index: Int) throws {
         let (assembly, queues, batch) = (assembly, queues, batch)
+        currentIndex = index
         current = ImageFileSink(size: assembly.map.files[index]?.size ?? 0) { piece, offset in
             try queues.run(in: batch) { try assembly.add(piece.span, toFile: index, at: offset) }
         }
     }
 
     func write(_ bytes: Span<UInt8>) throws { try current?.write(bytes) }
+
+    func take(_ source: any ByteSource, _ activity: Activity) throws {
+        let (assembly, index) = (assembly, currentIndex)
+        current = nil
+        for start in Swift.stride(from: 0, to: source.size, by: Self.stride) {
+            try Task.checkNotInterrupted()
+            try queues.run(in: batch) {
+                let end = min(start + Int64(Self.stride), source.size)
+                var piece = PlacedBytes(assembly: assembly, file: index, from: start, to: end, activity)
+                try source.read(start..<end, into: &piece)
+            }
+        }
+    }
 
     func endFile(_ index: Int) throws -> Digest? {
         try current?.finish()
@@ -33,4 +52,42 @@ final class ImageLaneSink: LaneSink {
     func finish() throws { try batch.wait() }
     /// What has been written stays in a file that nobody will name; a further attempt writes over it.
     func abandon() { try? batch.wait() }
+}
+
+/// A range of a file, which goes to its place in the image as it is read.
+private struct PlacedBytes: ByteSink {
+    private let assembly: ImageAssembly
+    private let file: Int
+    /// From the start of the file.
+    private var offset: Int64
+    private let end: Int64
+    private let activity: Activity
+    /// What a short read left of a block.
+    private var pending: [UInt8] = []
+
+    init(assembly: ImageAssembly, file: Int, from start: Int64, to end: Int64, _ activity: Activity) {
+        self.assembly = assembly
+        self.file = file
+        offset = start
+        self.end = end
+        self.activity = activity
+    }
+
+    mutating func write(_ bytes: Span<UInt8>) throws {
+        activity.advance(by: bytes.count)
+        guard !pending.isEmpty || !isWhole(bytes.count) else { return try place(bytes) }
+        for index in bytes.indices { pending.append(bytes[index]) }
+        guard isWhole(pending.count) else { return }
+        let gathered = pending
+        pending = []
+        try place(gathered.span)
+    }
+
+    /// Whether so many more bytes end where a block or the range does.
+    private func isWhole(_ count: Int) -> Bool { offset + Int64(count) == end || count % EROFS.blockSize == 0 }
+
+    private mutating func place(_ bytes: Span<UInt8>) throws {
+        try assembly.add(bytes, toFile: file, at: offset)
+        offset += Int64(bytes.count)
+    }
 }

@@ -74,6 +74,14 @@ public protocol LaneSink: AnyObject, ByteSink {
     func abandon()
 }
 
+/// A lane whose output can place the bytes of a file in any order, and so reads a large one itself, on all cores.
+public protocol RangeLaneSink: LaneSink {
+    /// Takes all of the file that was begun, between `beginFile` and `endFile`, in place of `write`.
+    ///
+    /// - Parameter activity: advanced by what was read.
+    func take(_ source: any ByteSource, _ activity: Activity) throws
+}
+
 /// What an output turned out to be.
 public struct ExportReceipt: Sendable {
     /// What to pin: a manifest digest, a verity root hash.
