@@ -30,7 +30,7 @@ struct LaneTransfer {
         do {
             for attempt in 1...Self.attempts where !waiting.isEmpty {
                 activity.restart(at: 0)
-                let failures = try attemptOnce(for: waiting, activity: activity, result: &result)
+                let failures = try attemptVerified(attempt, for: waiting, activity: activity, result: &result)
                 let isLast = attempt == Self.attempts
                 waiting = failures.filter { $0.error.code == .unavailable && !isLast }.map(\.output)
                 result.failures += failures.filter { !waiting.contains($0.output) }
@@ -56,8 +56,20 @@ struct LaneTransfer {
         return result.wasRead ? .succeeded : .skipped
     }
 
+    /// Bytes that are not what was promised are fetched a second time: what broke them may have been the way here.
+    private func attemptVerified(
+        _ attempt: Int, for outputs: [Int], activity: Activity, result: inout Result
+    ) throws -> [(output: Int, error: KapsuleError)] {
+        do {
+            return try attemptOnce(for: outputs, salvages: attempt == 1, activity: activity, result: &result)
+        } catch let error as KapsuleError where error.id == "content.mismatch" && attempt == 1 {
+            activity.restart(at: 0)
+            return try attemptOnce(for: outputs, salvages: false, activity: activity, result: &result)
+        }
+    }
+
     private func attemptOnce(
-        for outputs: [Int], activity: Activity, result: inout Result
+        for outputs: [Int], salvages: Bool, activity: Activity, result: inout Result
     ) throws -> [(output: Int, error: KapsuleError)] {
         var failures: [(output: Int, error: KapsuleError)] = []
         var sinks: [(output: Int, sink: any LaneSink)] = []
@@ -73,7 +85,7 @@ struct LaneTransfer {
         let needsDigests = sinks.contains { sessions[$0.output].needsFileDigests } || vouchedElsewhere
         let fanOut = FanOutSink(sinks, needsDigests: needsDigests, activity: activity)
         do {
-            try read(into: fanOut, result: &result)
+            try read(into: fanOut, salvaging: salvages ? sinks.map(\.output) : [], result: &result)
         } catch is SinksFailed {
             // Each one's own error is in `failures`.
         } catch {
@@ -83,19 +95,32 @@ struct LaneTransfer {
         return failures + fanOut.failures.map { ($0.output, KapsuleError(wrapping: $0.error)) }
     }
 
-    private func read(into fanOut: FanOutSink, result: inout Result) throws {
+    private func read(into fanOut: FanOutSink, salvaging outputs: [Int], result: inout Result) throws {
         var sink = fanOut
         for index in files {
             let source = bundle.files[index].source
             let start = WallClock.now
             try sink.beginFile(index)
-            if try !sink.handOver(source) { try source.read(0..<source.size, into: &sink) }
+            if let held = salvaged(index, from: outputs) {
+                try held.read(0..<held.size, into: &sink)
+                try source.read(held.size..<source.size, into: &sink)
+            } else if try !sink.handOver(source) {
+                try source.read(0..<source.size, into: &sink)
+            }
             guard let digest = try sink.endFile(index) else { continue }
             if let promised = source.digest, promised != digest { throw mismatch(index, promised, digest) }
             (source as? ContextFile)?.remember(digest, hashedFrom: start)
             result.files[index] = Artifact(digest: digest, size: source.size)
         }
         try sink.finish()
+    }
+
+    /// The longest beginning of a file that one of the outputs still has; only where a digest will tell whether it is good.
+    private func salvaged(_ index: Int, from outputs: [Int]) -> (any ByteSource)? {
+        let source = bundle.files[index].source
+        guard source.digest != nil, !source.isWatched else { return nil }
+        let held = outputs.compactMap { sessions[$0].salvaged(file: index) }.max { $0.size < $1.size }
+        return held.flatMap { (1...max(1, source.size)).contains($0.size) ? $0 : nil }
     }
 
     private func mismatch(_ index: Int, _ promised: Digest, _ got: Digest) -> KapsuleError {

@@ -22,12 +22,7 @@ struct Assembly {
 
     init(rules: ContextRules) { self.rules = rules }
 
-    /// A file that wants to be part of the model.
-    struct Candidate {
-        let file: ModelBundle.File
-        /// What tells whether two candidates are the same file: a real path, a digest.
-        let identity: String
-    }
+    typealias Candidate = FoundModel.Candidate
 
     /// Adds what one line of the Modelfile contributes.
     ///

@@ -6,37 +6,49 @@ internal import ModelfileParser
 internal import OCI
 
 /// The model inside an image: what lies below `/models/`, and the Modelfile there.
-struct ImageModel {
+enum ImageModel {
     /// Where the model is inside an image.
     private static let root = "models/"
     /// Longest Modelfile that is read from an image, in bytes. Licences are in it.
     private static let longestModelfile: Int64 = 64 << 20
 
-    let candidates: [Assembly.Candidate]
-    let modelfile: Modelfile?
-
     /// - Parameters:
     ///   - wants: which files of the model are wanted; layers that hold others only are not fetched.
     ///   - fetch: brings a layer, verified and uncompressed, to where any range of it can be read.
-    init(_ image: Image, wants: (BundlePath) -> Bool, fetch: (Descriptor) throws -> any ByteSource) throws {
+    static func find(
+        in image: Image, wants: (BundlePath) -> Bool, fetch: (Descriptor) throws -> any ByteSource
+    ) throws -> FoundModel {
         var files: [String: ModelBundle.File] = [:]
         for layer in image.manifest.content.layers {
             let only = layer.annotations["io.kapsule.file.path"].flatMap { try? BundlePath(validating: $0) }
             if let only, only.text != "Modelfile", !wants(only) { continue }
             let source = try fetch(layer)
             for entry in try TarIndex.reading(source, what: "layer \(layer.digest) of \(image.origin.name)").entries {
-                try Self.place(entry, of: layer, source, into: &files)
+                try place(entry, of: layer, source, into: &files)
             }
         }
-        modelfile = try files.removeValue(forKey: "Modelfile").map { try Self.parse($0.source, of: image) }
-        candidates = files.values.filter { wants($0.path) }.sorted { $0.path < $1.path }.map { file in
-            Assembly.Candidate(file: file, identity: "\(image.manifest.digest)/\(file.path)")
+        let digest = image.manifest.digest
+        let modelfile = try files.removeValue(forKey: "Modelfile").map { try parse($0.source, of: image) }
+        let candidates = files.values.filter { wants($0.path) }.sorted { $0.path < $1.path }.map { file in
+            FoundModel.Candidate(file: file, identity: "\(digest)/\(file.path)")
         }
         guard !candidates.isEmpty else {
             throw KapsuleError(
                 .usage, id: "source.no-model", "\(image.origin.name) has no files below /models/",
                 remedy: "name an image that holds a model there, as kapsule, modelcar and KServe images do")
         }
+        return FoundModel(
+            name: image.origin.name, revision: digest.description, origin: origin(image), candidates: candidates,
+            modelfile: modelfile)
+    }
+
+    private static func origin(_ image: Image) -> Origin {
+        let annotations = image.manifest.content.annotations
+        return Origin(
+            url: annotations["org.opencontainers.image.source"],
+            revision: annotations["org.opencontainers.image.revision"],
+            title: annotations["org.opencontainers.image.title"],
+            licenses: annotations["org.opencontainers.image.licenses"])
     }
 
     private static func place(

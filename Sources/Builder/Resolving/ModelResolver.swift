@@ -7,17 +7,22 @@ public import Store
 /// Turns the names in a Modelfile into files that cannot move: the only place that asks what something *is*.
 public struct ModelResolver: Sendable {
     /// What else than the local disk a FROM can name.
-    public struct Images: Sendable {
+    public struct Sources: Sendable {
+        /// Finds the model a reference names outside of images; nil when that is not what it names. The closure it is
+        /// given says which files are wanted.
+        public let model: @Sendable (SourceReference, (BundlePath) -> Bool) throws -> FoundModel?
         /// Opens the image a reference names; nil when there is none of that name.
-        public let open: @Sendable (SourceReference) throws -> Image?
+        public let image: @Sendable (SourceReference) throws -> Image?
         /// Brings a layer, verified and uncompressed, to where any range of it can be read.
         public let fetch: @Sendable (Image, Descriptor) throws -> any ByteSource
 
         public init(
-            open: @escaping @Sendable (SourceReference) throws -> Image?,
+            model: @escaping @Sendable (SourceReference, (BundlePath) -> Bool) throws -> FoundModel?,
+            image: @escaping @Sendable (SourceReference) throws -> Image?,
             fetch: @escaping @Sendable (Image, Descriptor) throws -> any ByteSource
         ) {
-            self.open = open
+            self.model = model
+            self.image = image
             self.fetch = fetch
         }
     }
@@ -31,18 +36,18 @@ public struct ModelResolver: Sendable {
     /// Whether files and directories keep the permission bits they have on disk.
     public let keepsModes: Bool
     private let cache: DigestCache?
-    private let images: Images
+    private let elsewhere: Sources
 
     public init(
         context: String, rules: ContextRules, reservedLayers: Int, keepsModes: Bool = false, cache: DigestCache?,
-        images: Images
+        elsewhere: Sources
     ) {
         self.context = context
         self.rules = rules
         self.reservedLayers = reservedLayers
         self.keepsModes = keepsModes
         self.cache = cache
-        self.images = images
+        self.elsewhere = elsewhere
     }
 
     /// A model whose files are pinned, and what it was pinned from.
@@ -95,8 +100,20 @@ public struct ModelResolver: Sendable {
             let local = LocalSource(context: context, rules: model.rules, cache: cache, keepsModes: keepsModes)
             if let found = try local.find(path) { return try add(found, line, local, to: &model) }
         }
-        guard line.word == .from, let image = try images.open(reference) else { throw try notFound(line, reference) }
-        try add(image, line, to: &model)
+        guard line.word == .from, let found = try self.find(reference, model.rules.admits) else {
+            throw try notFound(line, reference)
+        }
+        try model.add(
+            found.candidates, named: found.name, revision: found.revision, reference: line.value, span: line.span)
+        model.inherit(found.modelfile)
+        model.origin = found.origin
+    }
+
+    private func find(_ reference: SourceReference, _ wants: (BundlePath) -> Bool) throws -> FoundModel? {
+        if let found = try elsewhere.model(reference, wants) { return found }
+        return try elsewhere.image(reference).map { image in
+            try ImageModel.find(in: image, wants: wants, fetch: { try elsewhere.fetch(image, $0) })
+        }
     }
 
     private struct Line {
@@ -127,22 +144,6 @@ public struct ModelResolver: Sendable {
                 line.word, line.word == .from ? "." : model.directory(of: candidates, in: found.entries) ?? name)
             if keepsModes { model.keep(found.directoryPermissions, below: prefix) }
         }
-    }
-
-    private func add(_ image: Image, _ line: Line, to model: inout Assembly) throws {
-        let rules = model.rules
-        let found = try ImageModel(image, wants: rules.admits, fetch: { try images.fetch(image, $0) })
-        let digest = image.manifest.digest
-        try model.add(
-            found.candidates, named: image.origin.name, revision: digest.description, reference: line.value,
-            span: line.span)
-        model.inherit(found.modelfile)
-        let annotations = image.manifest.content.annotations
-        model.origin = Origin(
-            url: annotations["org.opencontainers.image.source"],
-            revision: annotations["org.opencontainers.image.revision"],
-            title: annotations["org.opencontainers.image.title"],
-            licenses: annotations["org.opencontainers.image.licenses"])
     }
 
     private func notFound(_ line: Line, _ reference: SourceReference) throws -> KapsuleError {

@@ -141,7 +141,8 @@ struct Workshop {
         return ModelResolver(
             context: loaded.context, rules: settings.model.rules,
             reservedLayers: 1 + (base?.manifest.layers.count ?? 0), keepsModes: settings.verity.keepModes, cache: cache,
-            images: ModelResolver.Images(open: openImage, fetch: fetcher.fetch))
+            elsewhere: ModelResolver.Sources(
+                model: ModelSources(toolbox: toolbox, settings: settings).find, image: openImage, fetch: fetcher.fetch))
     }
 
     private func openImage(_ reference: SourceReference) throws -> Image? {
@@ -156,18 +157,8 @@ struct Workshop {
                     named: "oci:\(local.path)"))
         case .pathOrModelName(let name):
             return try locator.stored(name).map { try Image($0) }
-        case .path: return nil
-        case .hub: throw Self.unsupported("the Hugging Face hub")
-        case .ollama: throw Self.unsupported("Ollama models")
-        case .git: throw Self.unsupported("git repositories")
-        case .archive: throw Self.unsupported("oci-archive files")
+        case .path, .hub, .ollama, .git, .archive: return nil
         }
-    }
-
-    private static func unsupported(_ what: String) -> KapsuleError {
-        KapsuleError(
-            .usage, id: "source.unsupported", "this version of kapsule does not read \(what)",
-            remedy: "fetch the model into a directory, and write FROM ./DIRECTORY")
     }
 
     private func encryption(_ loaded: LoadedModelfile) throws -> LayerEncryption? {

@@ -34,6 +34,9 @@ public protocol ExportSession: Sendable {
     var needsFileDigests: Bool { get }
     /// What is known, without asking the network, of lane `index`.
     func foresee(lane index: Int) -> Foresight
+    /// The first bytes of file `index` of the bundle, where an interrupted run left them at the destination. They are
+    /// read in place of the source's own, and hashed like them; the sink then gets bytes that it has already.
+    func salvaged(file index: Int) -> (any ByteSource)?
     /// Where the bytes of lane `index` of the bundle go; nil when the destination has them already.
     ///
     /// Called again for the same lane when an attempt failed with `.unavailable`: the bytes are offered anew.
@@ -49,6 +52,7 @@ public protocol ExportSession: Sendable {
 
 extension ExportSession {
     public var needsFileDigests: Bool { true }
+    public func salvaged(file index: Int) -> (any ByteSource)? { nil }
 }
 
 /// What a plan can say of a lane before anything runs.
