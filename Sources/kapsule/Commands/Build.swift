@@ -100,7 +100,7 @@ struct Build: Verb {
         let results = BuildResults(
             report: report, sessions: prepared.sessions.map(\.name), bundle: prepared.bundle)
         try results.write(digestFile: digestFile, metadataFile: metadataFile, tags: tag)
-        if verify { try await workshop.verify(results) }
+        if verify { try await workshop.verify(results, of: prepared) }
         for line in results.references { try toolbox.print(line) }
         try results.throwIfIncomplete()
     }

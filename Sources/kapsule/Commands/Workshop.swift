@@ -49,26 +49,30 @@ struct Workshop {
         let bundle: ModelBundle
         let sessions: [any ExportSession]
         let plan: Plan
+        /// What `ENCRYPT emwp:` names.
+        let diskKey: BuildEncryption.DiskKey?
     }
 
     func prepare() async throws -> Prepared {
         let loaded = try LoadedModelfile.load(settings.model, in: toolbox)
-        let encryption = try encryption(loaded)
+        let wishes = try encryption(loaded)
+        let encryption = wishes.layers
         let base = try settings.model.base.map(openBase)
         let resolution = try resolver(loaded, base).resolve(loaded.modelfile)
         if encryption == nil, !settings.decryption.keys.isEmpty || settings.vault.key != nil {
             toolbox.note(
                 "warning: what is decrypted for this build is stored in plaintext: no --encryption-key, no ENCRYPT")
         }
-        let outputs = try outputs(base, encryption)
+        let outputs = try outputs(base, wishes)
         let separated = try encryption?.separating(resolution.bundle) ?? resolution.bundle
         let bundle = try await identified(separated, outputs.specs)
         let sessions = try outputs.exporters().map { try $0.begin(bundle) }
         return Prepared(
-            bundle: bundle, sessions: sessions, plan: Planner.plan(bundle, from: resolution.sources, to: sessions))
+            bundle: bundle, sessions: sessions, plan: Planner.plan(bundle, from: resolution.sources, to: sessions),
+            diskKey: wishes.disk)
     }
 
-    private func outputs(_ base: BaseImage?, _ encryption: LayerEncryption?) throws -> BuildOutputs {
+    private func outputs(_ base: BaseImage?, _ wishes: BuildEncryption.Wishes) throws -> BuildOutputs {
         let tags = try settings.tags.map { try Reference(parsing: $0) }
         let specs = try BuildOutputs.specs(
             formats: settings.formats, outputs: settings.outputs, pushes: settings.pushes, tags: tags)
@@ -78,22 +82,32 @@ struct Workshop {
                 "--keep-modes goes with verity images: the modes of OCI images are normalised",
                 remedy: "leave it out, or make the OCI image with a command of its own")
         }
-        if encryption != nil, let plain = specs.first(where: { $0.kind?.isImage == false }) {
-            throw KapsuleError(
-                .usage, id: "encryption.format",
-                "encryption was asked for, and the output '\(plain.kind?.rawValue ?? "")' cannot carry it",
-                remedy:
-                    "make that output with a command of its own, without ENCRYPT and --encryption-key; for an encrypted "
-                    + "disk use --format emwp with --key-file")
-        }
-        try encryption?.check()
+        try checkCarried(wishes, specs)
+        try wishes.layers?.check()
         return BuildOutputs(
             locator: locator, tags: tags, specs: specs, tagsDecide: settings.outputs.isEmpty,
-            image: try imageOptions(base, encryption),
+            image: try imageOptions(base, wishes.layers),
             verity: VerityOptions(
                 flags: settings.verity, environment: toolbox.environment,
-                excludedFiles: settings.model.exclude.joined(separator: ",")),
+                excludedFiles: settings.model.exclude.joined(separator: ","), diskKey: wishes.disk),
             replaces: settings.replaces)
+    }
+
+    /// Whoever asked for encryption gets nothing in plaintext.
+    private func checkCarried(_ wishes: BuildEncryption.Wishes, _ specs: [OutputSpec]) throws {
+        guard wishes.layers != nil || wishes.disk != nil else { return }
+        for spec in specs {
+            let kind = spec.kind ?? .oci
+            if kind == .emwp || (kind.isImage && wishes.layers != nil) { continue }
+            throw KapsuleError(
+                .usage, id: "encryption.format",
+                "encryption was asked for, and the output '\(kind.rawValue)' cannot carry it",
+                remedy: kind.isImage
+                    ? "a master key is for disks (--format emwp); name a public key for images"
+                    : "make that output with a command of its own, without ENCRYPT and --encryption-key; for an encrypted "
+                        + "disk use --format emwp",
+                at: wishes.layers == nil ? wishes.disk?.span : nil)
+        }
     }
 
     /// The model under the identity that UUIDs and salts follow from: the one given, that of its source, or what is in it.
@@ -114,10 +128,11 @@ struct Workshop {
     }
 
     /// Reads back every byte of everything that was made.
-    func verify(_ results: BuildResults) async throws {
+    func verify(_ results: BuildResults, of prepared: Prepared) async throws {
         for (_, receipt) in results.receipts {
             if let path = receipt.imagePath {
-                try await verify(imageAt: path, receipt.reference, identity: results.bundle.identity)
+                try await verify(
+                    imageAt: path, receipt.reference, identity: results.bundle.identity, diskKey: prepared.diskKey)
                 continue
             }
             let image = try Image(try locator.origin(of: receipt.reference, prefersStore: false))
@@ -125,12 +140,16 @@ struct Workshop {
         }
     }
 
-    private func verify(imageAt path: String, _ reference: String, identity: String) async throws {
+    private func verify(
+        imageAt path: String, _ reference: String, identity: String, diskKey: BuildEncryption.DiskKey?
+    ) async throws {
         let isNamed = settings.verity.profile != .privatemode && reference.contains("_")
-        let key = settings.verity.keyFile.map { ["--key-file", $0] } ?? []
-        let proof = try ProofFlags.parse(
-            ["--root-hash", reference] + (isNamed ? ["--model-id", identity] : []) + key)
-        _ = try await ImageFile(path, proof, toolbox)?.check()
+        let proof = try ProofFlags.parse(["--root-hash", reference] + (isNamed ? ["--model-id", identity] : []))
+        var file = try ImageFile(path, proof, toolbox)
+        if case .encryptedDisk = file?.file.container {
+            file?.masterKey = try MasterKey.load(file: settings.verity.keyFile, else: diskKey, toolbox.environment)
+        }
+        _ = try await file?.check()
     }
 
     // MARK: Pieces
@@ -161,11 +180,11 @@ struct Workshop {
         }
     }
 
-    private func encryption(_ loaded: LoadedModelfile) throws -> LayerEncryption? {
+    private func encryption(_ loaded: LoadedModelfile) throws -> BuildEncryption.Wishes {
         let file = settings.model.file.flatMap { $0 == "-" ? nil : Paths.directory(of: $0) }
         return try BuildEncryption(
             flags: settings.encryption, vault: settings.vault, toolbox: toolbox, directory: file ?? loaded.context
-        ).encryption(loaded.modelfile)
+        ).wishes(loaded.modelfile)
     }
 
     private func openBase(_ text: String) throws -> BaseImage {

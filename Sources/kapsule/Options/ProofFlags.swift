@@ -83,6 +83,8 @@ struct ImageFile {
     let file: SealedFile
     let flags: ProofFlags
     let toolbox: Toolbox
+    /// Of an encrypted disk, where the flags do not say.
+    var masterKey: [UInt8]?
 
     /// Nil for what is no regular file, and so the name of an image elsewhere.
     init?(_ text: String, _ flags: ProofFlags, _ toolbox: Toolbox) throws {
@@ -102,7 +104,9 @@ struct ImageFile {
 
     /// The image with what is said of it; what had to be believed is told.
     func sealed() throws -> SealedImage {
-        let image = try SealedImage(file, try flags.claim(for: file, toolbox.environment))
+        var claim = try flags.claim(for: file, toolbox.environment)
+        claim.masterKey = masterKey ?? claim.masterKey
+        let image = try SealedImage(file, claim)
         for note in image.notes { toolbox.note("note: \(note)") }
         return image
     }

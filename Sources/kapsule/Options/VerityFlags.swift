@@ -52,6 +52,8 @@ struct VerityOptions {
     let flags: VerityFlags
     let environment: [String: String]
     let excludedFiles: String
+    /// What `ENCRYPT emwp:` names.
+    let diskKey: BuildEncryption.DiskKey?
 
     func exporter(to directory: String, replaces: Bool) throws -> any Exporter {
         var options = VerityExporter.Options()
@@ -73,6 +75,6 @@ struct VerityOptions {
         options.profile = flags.profile.profile
         options.replaces = replaces
         return EMWPExporter(
-            to: directory, masterKey: try MasterKey.load(file: flags.keyFile, environment), options)
+            to: directory, masterKey: try MasterKey.load(file: flags.keyFile, else: diskKey, environment), options)
     }
 }

@@ -72,6 +72,24 @@ import Testing
         #expect(disk.status == 8 && disk.errors.contains("block 1 of the data (/"))
     }
 
+    @Test func encryptNamesTheMasterKeyOfADisk() throws {
+        let sandbox = try Sandbox()
+        let model = try sandbox.context("model", modelfile: "FROM .\nENCRYPT emwp:env:MODEL_KEY\n")
+        let build = ["build", "-q", "--verify", "-o", "out", "--model-id", Self.identity]
+        let made = try sandbox.start(
+            build + ["--format", "emwp", model], ["MODEL_KEY": Self.masterKey]
+        ).wait()
+        #expect(made.status == 0, "\(made.errors)")
+        try sandbox.directory.write("work/key", Self.masterKey)
+        #expect(try sandbox.kapsule("verify", "out/acme/tiny/1.emwp", "--key-file", "key").status == 0)
+        let unset = try sandbox.start(build + ["--force", "--format", "emwp", model]).wait()
+        #expect(unset.status == 2 && unset.errors.contains("Modelfile:2:") && unset.errors.contains("MODEL_KEY"))
+        for plain in [["--format", "verity"], ["--format", "oci"]] {
+            let refused = try sandbox.start(build + plain + [model], ["MODEL_KEY": Self.masterKey]).wait()
+            #expect(refused.status == 2 && refused.errors.contains("cannot carry it"), "\(plain)")
+        }
+    }
+
     @Test func inspectShowsWhatThereIs() throws {
         let images = try Images()
         let found = try EndToEnd.object(images.sandbox.done("inspect", "--json", images.image))
