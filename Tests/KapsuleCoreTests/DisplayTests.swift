@@ -27,6 +27,17 @@ import Testing
         ] as [(String, String)])
     func showsControlsAsText(_ text: String, _ shown: String) { #expect(Printable.text(text) == shown) }
 
+    // Those of Ollama, as observed; halves go to the even neighbour, as printf rounds.
+    @Test(
+        arguments: [
+            (0, "0"), (999, "999"), (1000, "1K"), (1500, "2K"), (2500, "2K"), (999_500, "1000K"), (1_000_000, "1M"),
+            (134_515_008, "134.52M"), (1_005_000, "1.00M"), (1_125_000, "1.12M"), (999_995_000, "1000.00M"),
+            (999_999_999, "1000.00M"), (1_000_000_000, "1B"), (1_050_000_000, "1.1B"), (1_250_000_000, "1.2B"),
+            (1_235_814_432, "1.2B"), (7_241_732_096, "7.2B"), (8_030_261_248, "8.0B"), (1_045_000_000_000, "1045B"),
+            (Int64.max, "9223372036.9B"),
+        ] as [(Int64, String)])
+    func countsParametersAsOllamaDoes(_ count: Int64, _ text: String) { #expect(ParameterCount.text(count) == text) }
+
     @Test func linesKeepNewlinesAlone() {
         #expect(Printable.lines("a\\b\n\u{1b}c\n") == "a\\b\n\\u{1b}c\n")
     }

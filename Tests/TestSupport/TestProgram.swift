@@ -26,6 +26,10 @@ public struct TestProgram: Sendable {
     public static let pythonVault = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
         probe: ["-c", "import hvac, cryptography"], isPython: true)
+    /// Python with the packages that write model files.
+    public static let pythonFormats = TestProgram(
+        name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
+        probe: ["-c", "import gguf, safetensors, numpy"], isPython: true)
     public static let pythonCryptography = TestProgram(
         name: "python3", hint: "apt-get install python3 python3-cryptography", probe: ["-c", "import cryptography"])
 
