@@ -35,17 +35,20 @@ public struct ModelResolver: Sendable {
     public let reservedLayers: Int
     /// Whether files and directories keep the permission bits they have on disk.
     public let keepsModes: Bool
+    /// Whether a bare word may be a path; false where FROM stands for an image that was named as one.
+    public let looksOnDisk: Bool
     private let cache: DigestCache?
     private let elsewhere: Sources
 
     public init(
-        context: String, rules: ContextRules, reservedLayers: Int, keepsModes: Bool = false, cache: DigestCache?,
-        elsewhere: Sources
+        context: String, rules: ContextRules, reservedLayers: Int, keepsModes: Bool = false, looksOnDisk: Bool = true,
+        cache: DigestCache?, elsewhere: Sources
     ) {
         self.context = context
         self.rules = rules
         self.reservedLayers = reservedLayers
         self.keepsModes = keepsModes
+        self.looksOnDisk = looksOnDisk
         self.cache = cache
         self.elsewhere = elsewhere
     }
@@ -96,7 +99,7 @@ public struct ModelResolver: Sendable {
     private func add(_ instruction: Instruction, to model: inout Assembly) throws {
         let line = Line(instruction: instruction)
         let reference = try SourceReference(parsing: instruction.value)
-        if let path = reference.path {
+        if looksOnDisk, let path = reference.path {
             let local = LocalSource(context: context, rules: model.rules, cache: cache, keepsModes: keepsModes)
             if let found = try local.find(path) { return try add(found, line, local, to: &model) }
         }

@@ -20,15 +20,23 @@ struct Pull: Verb {
     var reference: String
 
     @OptionGroup(title: "Writing") var export: ExportOptions
+    @OptionGroup(title: "Verity images") var shape: VerityShapeFlags
+    @OptionGroup(title: "Verity images") var identity: VerityIdentityFlags
     @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
     @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        if export.output == nil, export.format == .hf {
-            throw ValidationError("--format hf needs a directory to write to: add --output DIR.")
+        _ = try verity
+        if export.output == nil, export.format.needsOutput {
+            throw ValidationError(
+                "--format \(export.format.defaultValueDescription) needs a directory to write to: add --output DIR.")
         }
+    }
+
+    private var verity: VerityFlags {
+        get throws { try shape.flags(for: export.format, modelID: identity.modelID, keyFile: identity.keyFile) }
     }
 
     func run(in toolbox: Toolbox) async throws {
@@ -42,6 +50,14 @@ struct Pull: Verb {
         }
         let image = try export.image(try locator.registry(reference))
         let use = try locator.store.use()
+        if let output = export.builtOutput {
+            let rebuild = ImageRebuild(
+                given: GivenImage(image: image, text: "oci://\(reference)"), names: [reference], options: export,
+                output: output, registry: registry, encryption: try .parse([]), decryption: decryption, vault: vault,
+                verity: try verity)
+            for line in try await rebuild.run(in: toolbox) { try toolbox.print(line) }
+            return withExtendedLifetime(use) {}
+        }
         let writer = ImageWriter(
             export, locator, toolbox, keyring: try decryption.keyring(vault, in: toolbox), recipients: [])
         let digest = try await writer.write(image, named: [reference])
@@ -52,10 +68,11 @@ struct Pull: Verb {
 
 struct Export: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Write an image of the local store, or of a layout, to a directory.",
+        abstract: "Write an image of the local store, or of a layout, in another format.",
         discussion: """
               kapsule export mistral:7b -o ./mistral --format hf
               kapsule export oci:./layout:7b -o ./copy
+              kapsule export mistral:7b -o ./verity --format verity
               kapsule export model.mpk -o ./mistral --format hf --root-hash ROOTHASH_OFFSET_UUID
             """)
 
@@ -63,6 +80,7 @@ struct Export: Verb {
     var source: String
 
     @OptionGroup(title: "Writing") var export: ExportOptions
+    @OptionGroup(title: "Verity images") var shape: VerityShapeFlags
     @OptionGroup(title: "Image files") var proof: ProofFlags
     @OptionGroup(title: "Encryption") var encryption: EncryptionFlags
     @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
@@ -71,19 +89,35 @@ struct Export: Verb {
 
     func validate() throws {
         if export.output == nil { throw ValidationError("Say where to write: --output DIR.") }
-        if export.format == .hf, !encryption.keys.isEmpty {
+        if export.format == .files, !encryption.keys.isEmpty {
             throw ValidationError(
                 "--format hf writes plain files, which cannot be encrypted: leave out --encryption-key.")
         }
+        if export.builtOutput != nil { _ = try verity }
+    }
+
+    private var verity: VerityFlags {
+        get throws { try shape.flags(for: export.format, modelID: proof.modelID, keyFile: proof.keyFile) }
     }
 
     func run(in toolbox: Toolbox) async throws {
-        if let file = try ImageFile(source, proof, toolbox) { return try toolbox.print(await file.export(export)) }
+        let isFile = try FileStatus.of(source, followsLinks: true)?.kind == .regular
+        if isFile || export.builtOutput == nil, let file = try ImageFile(source, proof, toolbox) {
+            return try toolbox.print(await file.export(export))
+        }
         let locator = try ImageLocator(toolbox, RegistryFlags.parse([]))
         let use = try locator.store.use()
         let origin = try locator.origin(of: source, prefersStore: true)
         let image = try export.image(origin)
         let names = source.hasPrefix("oci:") || Digest(parsing: source) != nil ? [] : [try Reference(parsing: source)]
+        if let output = export.builtOutput {
+            let rebuild = ImageRebuild(
+                given: GivenImage(image: image, text: source), names: names, options: export, output: output,
+                registry: try .parse([]), encryption: encryption, decryption: decryption, vault: vault,
+                verity: try verity)
+            for line in try await rebuild.run(in: toolbox) { try toolbox.print(line) }
+            return withExtendedLifetime(use) {}
+        }
         let writer = ImageWriter(
             export, locator, toolbox, keyring: try decryption.keyring(vault, in: toolbox),
             recipients: try encryption.recipients(toolbox.environment, nil))

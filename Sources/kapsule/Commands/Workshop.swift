@@ -12,6 +12,8 @@ internal import Store
 /// What decides a build.
 struct BuildSettings {
     var model: ModelOptions
+    /// Stands in place of a Modelfile; nil where there is one.
+    var image: GivenImage?
     var registry: RegistryFlags
     var tags: [String]
     var formats: [BuildFormat] = []
@@ -54,12 +56,12 @@ struct Workshop {
     }
 
     func prepare() async throws -> Prepared {
-        let loaded = try LoadedModelfile.load(settings.model, in: toolbox)
+        let loaded = try loadModelfile()
         let wishes = try encryption(loaded)
         let encryption = wishes.layers
         let base = try settings.model.base.map(openBase)
         let resolution = try resolver(loaded, base).resolve(loaded.modelfile)
-        if encryption == nil, !settings.decryption.keys.isEmpty || settings.vault.key != nil {
+        if settings.image == nil, encryption == nil, !settings.decryption.keys.isEmpty || settings.vault.key != nil {
             toolbox.note(
                 "warning: what is decrypted for this build is stored in plaintext: no --encryption-key, no ENCRYPT")
         }
@@ -70,6 +72,11 @@ struct Workshop {
         return Prepared(
             bundle: bundle, sessions: sessions, plan: Planner.plan(bundle, from: resolution.sources, to: sessions),
             diskKey: wishes.disk)
+    }
+
+    private func loadModelfile() throws -> LoadedModelfile {
+        guard let given = settings.image else { return try LoadedModelfile.load(settings.model, in: toolbox) }
+        return LoadedModelfile(modelfile: try given.modelfile(in: toolbox), context: try Directories.current())
     }
 
     private func outputs(_ base: BaseImage?, _ wishes: BuildEncryption.Wishes) throws -> BuildOutputs {
@@ -157,11 +164,15 @@ struct Workshop {
     private func resolver(_ loaded: LoadedModelfile, _ base: BaseImage?) throws -> ModelResolver {
         let keyring = try settings.decryption.keyring(settings.vault, in: toolbox)
         let fetcher = LayerFetcher(store: locator.store, keyring: keyring, progress: toolbox.progress)
+        let given = settings.image?.image
+        let sources = ModelSources(toolbox: toolbox, settings: settings)
         return ModelResolver(
             context: loaded.context, rules: settings.model.rules,
-            reservedLayers: 1 + (base?.manifest.layers.count ?? 0), keepsModes: settings.verity.keepModes, cache: cache,
+            reservedLayers: 1 + (base?.manifest.layers.count ?? 0), keepsModes: settings.verity.keepModes,
+            looksOnDisk: given == nil, cache: cache,
             elsewhere: ModelResolver.Sources(
-                model: ModelSources(toolbox: toolbox, settings: settings).find, image: openImage, fetch: fetcher.fetch))
+                model: { given == nil ? try sources.find($0, wants: $1) : nil },
+                image: { try given ?? openImage($0) }, fetch: fetcher.fetch))
     }
 
     private func openImage(_ reference: SourceReference) throws -> Image? {
@@ -182,8 +193,10 @@ struct Workshop {
 
     private func encryption(_ loaded: LoadedModelfile) throws -> BuildEncryption.Wishes {
         let file = settings.model.file.flatMap { $0 == "-" ? nil : Paths.directory(of: $0) }
+        // Vault is what pull and export decrypt with.
+        let vault = settings.image == nil ? settings.vault : try VaultFlags.parse([])
         return try BuildEncryption(
-            flags: settings.encryption, vault: settings.vault, toolbox: toolbox, directory: file ?? loaded.context
+            flags: settings.encryption, vault: vault, toolbox: toolbox, directory: file ?? loaded.context
         ).wishes(loaded.modelfile)
     }
 

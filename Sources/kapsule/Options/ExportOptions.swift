@@ -11,8 +11,9 @@ struct ExportOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "oci, a layout; or hf, the model's files as vLLM and transformers read them.", valueName: "format"))
-    var format = ExportFormat.oci
+            "oci, the image as it is; hf, the model's files as vLLM and transformers read them; or another format of build.",
+            valueName: "format"))
+    var format = ExportFormat.copy
 
     @Option(help: ArgumentHelp("Take only files that match; layers without any are not fetched.", valueName: "glob"))
     var include: [String] = []
@@ -40,6 +41,12 @@ struct ExportOptions: ParsableArguments {
         return try Image(origin, platform: platform).withoutIndex
     }
 
+    /// The output of the build that makes it; nil for what takes no build.
+    var builtOutput: OutputSpec? {
+        guard case .built(let format) = format else { return nil }
+        return OutputSpec(format.kind, to: output)
+    }
+
     func validate() throws {
         try CommonChecks.concurrency(concurrency)
         if let platform, Platform(parsing: platform) == nil {
@@ -48,13 +55,54 @@ struct ExportOptions: ParsableArguments {
         for pattern in exclude + include where PathPattern(pattern) == nil {
             throw ValidationError("'\(pattern)' is a pattern that matches nothing.")
         }
-        if format == .oci, !(include.isEmpty && exclude.isEmpty) {
+        if unzip, format != .copy {
+            throw ValidationError("--unzip is about the layers of a layout: it goes with --format oci.")
+        }
+        if format == .copy, !(include.isEmpty && exclude.isEmpty) {
             throw ValidationError(
                 "--include and --exclude choose files, and a layout has whole layers: use --format hf.")
         }
     }
 }
 
-enum ExportFormat: String, ExpressibleByArgument, CaseIterable {
-    case oci, hf
+/// `--format` of pull and export.
+enum ExportFormat: ExpressibleByArgument, Hashable {
+    /// `oci`: the image as it is.
+    case copy
+    /// `hf`: the files of the model.
+    case files
+    /// What a build makes, of the model in the image.
+    case built(BuildFormat)
+
+    init?(argument: String) {
+        switch argument {
+        case "oci": self = .copy
+        case "hf": self = .files
+        default:
+            guard let format = BuildFormat(rawValue: argument) else { return nil }
+            self = .built(format)
+        }
+    }
+
+    static var allValueStrings: [String] {
+        let built = BuildFormat.allCases.map(\.rawValue)
+        return ["oci", "hf"] + built.filter { !["oci", "hf"].contains($0) }
+    }
+
+    /// Whether it is files in a place that has to be named.
+    var needsOutput: Bool {
+        switch self {
+        case .copy: false
+        case .files: true
+        case .built(let format): format.kind.needsDestination
+        }
+    }
+
+    var defaultValueDescription: String {
+        switch self {
+        case .copy: "oci"
+        case .files: "hf"
+        case .built(let format): format.rawValue
+        }
+    }
 }

@@ -6,7 +6,7 @@ extension ImageFile {
     ///
     /// - Returns: the line that says so.
     func export(_ options: ExportOptions) async throws -> String {
-        guard options.format == .hf, let target = options.output else {
+        guard options.format == .files, let target = options.output else {
             throw KapsuleError(
                 .usage, id: "export.format", "\(file.path) is a file system, and can only be written as files",
                 remedy: "add --format hf")

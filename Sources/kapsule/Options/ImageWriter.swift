@@ -5,7 +5,7 @@ internal import KapsuleIO
 internal import OCI
 internal import Store
 
-/// The writing half of pull and export.
+/// The writing half of pull and export, where no build is needed: the image as it is, or its files.
 struct ImageWriter {
     private let options: ExportOptions
     private let locator: ImageLocator
@@ -30,13 +30,7 @@ struct ImageWriter {
         if !keyring.isEmpty, !image.blobs.contains(where: { MediaType.isEncrypted($0.mediaType) }) {
             toolbox.note("\(image.origin.name) is not encrypted: the keys were not needed")
         }
-        switch options.format {
-        case .oci:
-            let copier = ImageCopier(
-                concurrency: options.concurrency, unzips: options.unzip, keyring: keyring.isEmpty ? nil : keyring,
-                recipients: recipients, progress: toolbox.progress)
-            return try await copier.copy(image, to: layout(names), replaces: options.force)
-        case .hf:
+        if options.format == .files {
             let unpacker = ImageUnpacker(
                 concurrency: options.concurrency, include: PathFilter(options.include),
                 exclude: PathFilter(options.exclude), replaces: options.force, keyring: keyring,
@@ -44,6 +38,10 @@ struct ImageWriter {
             try await unpacker.unpack(image, into: options.output ?? ".")
             return image.root.digest
         }
+        let copier = ImageCopier(
+            concurrency: options.concurrency, unzips: options.unzip, keyring: keyring.isEmpty ? nil : keyring,
+            recipients: recipients, progress: toolbox.progress)
+        return try await copier.copy(image, to: layout(names), replaces: options.force)
     }
 
     private func layout(_ names: [Reference]) -> any ImageDestination {

@@ -33,6 +33,56 @@ struct VerityFlags: ParsableArguments {
     var diskSize: Int64?
 }
 
+/// What decides the bytes of a verity image or a disk that pull or export makes of an image, beside its identity and key.
+struct VerityShapeFlags: ParsableArguments {
+    @Option(
+        name: .customLong("verity-profile"),
+        help: ArgumentHelp(
+            "With verity and emwp: modelwrap-1, modelwrap-2 or privatemode. Default: modelwrap-2.", valueName: "profile"
+        ))
+    var profile: VerityProfileChoice?
+
+    @Option(
+        name: .customLong("disk-size"),
+        help: ArgumentHelp("With repart: size of the disk, in bytes. Default: the smallest.", valueName: "bytes"))
+    var diskSize: Int64?
+
+    /// - Throws: `ValidationError` for a flag that the format has no use for.
+    func flags(for format: ExportFormat, modelID: String?, keyFile: String?) throws -> VerityFlags {
+        let kind: OutputSpec.Kind? = if case .built(let format) = format { format.kind } else { nil }
+        func refuse(_ flag: String, _ isThere: Bool, unless kinds: [OutputSpec.Kind]) throws {
+            guard isThere, !kinds.contains(where: { $0 == kind }) else { return }
+            throw ValidationError(
+                "\(flag) goes with --format \(kinds.map(\.rawValue).joined(separator: " and ")).")
+        }
+        try refuse("--verity-profile", profile != nil, unless: [.verity, .emwp])
+        try refuse("--disk-size", diskSize != nil, unless: [.repart])
+        try refuse("--model-id", modelID != nil, unless: [.verity, .emwp])
+        try refuse("--key-file", keyFile != nil, unless: [.emwp])
+        var flags = try VerityFlags.parse([])
+        flags.profile = profile ?? flags.profile
+        flags.diskSize = diskSize
+        flags.modelID = modelID
+        flags.keyFile = keyFile
+        return flags
+    }
+}
+
+/// Identity and key of what pull makes; export has them among the flags that say what a file is checked against.
+struct VerityIdentityFlags: ParsableArguments {
+    @Option(
+        name: .customLong("model-id"),
+        help: ArgumentHelp(
+            "With verity and emwp: identity of the model. Default: that of the image.", valueName: "name@revision"))
+    var modelID: String?
+
+    @Option(
+        name: .customLong("key-file"),
+        help: ArgumentHelp(
+            "With emwp: master key of the disk, 64 bytes in base64.", valueName: "path"))
+    var keyFile: String?
+}
+
 enum VerityProfileChoice: String, ExpressibleByArgument, CaseIterable {
     case modelwrap1 = "modelwrap-1"
     case modelwrap2 = "modelwrap-2"
