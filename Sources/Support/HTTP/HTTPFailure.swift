@@ -78,8 +78,11 @@ extension HTTPRequest {
 }
 
 extension KapsuleError {
-    /// Whether the same request may well succeed a moment later: connections cut, refused or stalled.
+    /// Whether the same request may well succeed a moment later: connections cut, refused or
+    /// stalled, and answers that are not what was asked for.
     public var isTransientHTTP: Bool {
-        ["http.name-lookup", "http.connect", "http.cut", "http.stalled", "http.status"].contains(id)
+        [
+            "http.name-lookup", "http.connect", "http.cut", "http.stalled", "http.status", "http.range", "http.size",
+        ].contains(id)
     }
 }

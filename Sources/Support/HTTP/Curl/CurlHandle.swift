@@ -16,7 +16,9 @@ final class CurlHandle: @unchecked Sendable {
     let easy: UnsafeMutableRawPointer
     private let multi: UnsafeMutableRawPointer
     /// Where it was last connected to.
-    var origin: String?
+    var origin: String? { didSet { if origin != oldValue { hasAnswered = false } } }
+    /// Whether that origin has answered in HTTP before.
+    var hasAnswered = false
 
     init() {
         guard Self.globalInit, let easy = unsafe curl_easy_init(), let multi = unsafe curl_multi_init() else {

@@ -126,7 +126,9 @@ final class CurlTransfer {
 
     /// - Throws: `.interrupted` when nobody wants the answer any more.
     func checkWanted() throws {
-        if Task.isCancelled || feed.isAbandoned { throw KapsuleError(.interrupted, id: "interrupted", "interrupted") }
+        if StopSignal.isUnwanted || feed.isAbandoned {
+            throw KapsuleError(.interrupted, id: "interrupted", "interrupted")
+        }
     }
 
     /// Whether a paused body can go on now.

@@ -147,6 +147,12 @@ final class UploadBlock: @unchecked Sendable {
         return taken
     }
 
+    /// Shows what is in it.
+    func withBytes<T>(_ body: (Span<UInt8>) throws -> T) rethrows -> T {
+        // `count` bytes of the memory have been filled.
+        try body(unsafe UnsafeBufferPointer(start: memory, count: count).span)
+    }
+
     /// Copies bytes from `offset` on; says how many.
     func copy(from offset: Int, into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
         let taken = min(buffer.count, count - offset)

@@ -10,6 +10,29 @@ enum RetryAfter {
     }
 }
 
+/// `RateLimit: "resolvers";r=0;t=120`: nothing is left of the quota, which is renewed after `t` seconds.
+///
+/// Source: IETF draft-ietf-httpapi-ratelimit-headers-09, section 4.
+enum RateLimit {
+    /// Seconds to wait: one more than until the quota is renewed. Nil where some is left or nothing is said.
+    static func wait(_ response: HTTPResponse) -> Int64? {
+        guard response.status == 429 || response.status == 503, let text = response.headers["RateLimit"] else {
+            return nil
+        }
+        // With several quotas, separated by commas, the one that is used up longest.
+        return text.split(separator: ",").compactMap { item -> Int64? in
+            var values: [Substring: Int64] = [:]
+            for part in item.split(separator: ";").dropFirst() {
+                let pair = part.split(separator: "=", maxSplits: 1)
+                guard pair.count == 2 else { continue }
+                values[Substring(String(pair[0]).trimmed)] = Int64(String(pair[1]).trimmed)
+            }
+            guard values["r"] == 0, let seconds = values["t"], (0..<Int64.max / 4).contains(seconds) else { return nil }
+            return seconds + 1
+        }.max()
+    }
+}
+
 /// The three forms of a date in HTTP.
 ///
 /// ```

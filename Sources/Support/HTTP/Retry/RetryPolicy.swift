@@ -64,7 +64,9 @@ public struct RetryPolicy: Sendable {
 
         public mutating func progressed() { hasProgressed = true }
         /// Remembers what a refusal says of when to come back.
-        public mutating func heard(_ response: HTTPResponse) { retryAfter = response.headers["Retry-After"] }
+        public mutating func heard(_ response: HTTPResponse) {
+            retryAfter = RateLimit.wait(response).map { "\($0)" } ?? response.headers["Retry-After"]
+        }
     }
 
     /// - Parameter failures: how many there were in a row; at least 1.
@@ -81,7 +83,7 @@ public struct RetryPolicy: Sendable {
         let end = ContinuousClock.now + time
         let never = DispatchSemaphore(value: 0)
         while true {
-            if Task.isCancelled { throw KapsuleError(.interrupted, id: "interrupted", "interrupted") }
+            if StopSignal.isUnwanted { throw KapsuleError(.interrupted, id: "interrupted", "interrupted") }
             let left = ContinuousClock.now.duration(to: end)
             guard left > .zero else { return }
             _ = never.wait(timeout: .now() + .milliseconds(max(1, min(200, left.milliseconds))))

@@ -1,0 +1,69 @@
+internal import Dispatch
+internal import Synchronization
+
+/// Memory for pieces that are fetched before their turn, with one bound for all transfers that share it.
+///
+/// A piece reserves all it can need before it is asked for, so a piece on its way never waits for memory; one that
+/// cannot reserve is not fetched ahead, and streams when its turn has come. So nothing here can wait for ever.
+public final class BlockPool: Sendable {
+    /// The pool of the process, 24 MiB.
+    public static let shared = BlockPool(capacity: 24 << 20)
+
+    private struct State {
+        var reserved = 0
+        var free: [UploadBlock] = []
+        var waiting: [DispatchSemaphore] = []
+    }
+
+    /// In blocks.
+    private let capacity: Int
+    private let state = Mutex(State())
+
+    /// - Parameter capacity: in bytes.
+    public init(capacity: Int) { self.capacity = capacity / UploadBlock.capacity }
+
+    /// Blocks that hold so many bytes.
+    static func blocks(for bytes: Int64) -> Int {
+        Int((bytes + Int64(UploadBlock.capacity) - 1) / Int64(UploadBlock.capacity))
+    }
+
+    /// Whether so many blocks are there right now.
+    func hasRoom(for blocks: Int) -> Bool { state.withLock { $0.reserved + blocks <= capacity } }
+
+    /// Sets blocks aside; false when there are not so many.
+    func reserve(_ blocks: Int) -> Bool {
+        state.withLock { state in
+            guard state.reserved + blocks <= capacity else { return false }
+            state.reserved += blocks
+            return true
+        }
+    }
+
+    /// A block of those set aside.
+    func take() -> UploadBlock {
+        let block = state.withLock { $0.free.popLast() } ?? UploadBlock()
+        block.clear()
+        return block
+    }
+
+    /// Gives back blocks that were set aside, used or not.
+    func release(_ blocks: Int, used: [UploadBlock] = []) {
+        let waiting = state.withLock { state in
+            state.reserved -= blocks
+            state.free += used
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for semaphore in waiting { semaphore.signal() }
+    }
+
+    /// Signals `semaphore` once, when blocks are given back.
+    func notify(_ semaphore: DispatchSemaphore) {
+        state.withLock { state in
+            if !state.waiting.contains(where: { $0 === semaphore }) { state.waiting.append(semaphore) }
+        }
+    }
+
+    /// Blocks that are set aside, for tests.
+    var reservedBlocks: Int { state.withLock { $0.reserved } }
+}
