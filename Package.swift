@@ -83,7 +83,7 @@ let package = Package(
             ], path: "Tests/KapsuleTests", swiftSettings: house),
         tests(of: "KapsuleCore"),
         tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
-        tests(of: "Exporters", ["Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        tests(of: "Exporters", ["Builder", "Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Encryption", ["Exporters", "OCI", "HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),

@@ -1,7 +1,7 @@
 import KapsuleCore
 import KapsuleIO
 
-/// The content of one file of a layer that is not verified yet.
+/// The content of one file that is not verified yet.
 final class HeldFile {
     enum Place {
         /// Unnamed, and held open.
@@ -17,14 +17,18 @@ final class HeldFile {
     private(set) var place: Place
     let size: Int64
     private var sink: FileSink?
+    /// Bytes at the front that were found in the file: written again only where they are not what comes.
+    private var kept: Int64
     private var compared: Int64 = 0
     private var block: [UInt8] = []
     /// Makes a place for content that turned out not to equal the existing file.
     private let makePlace: () throws -> Place
 
-    init(_ place: Place, size: Int64, makePlace: @escaping () throws -> Place) throws {
+    /// - Parameter kept: bytes at the front of a staged file that an earlier run has left.
+    init(_ place: Place, size: Int64, kept: Int64 = 0, makePlace: @escaping () throws -> Place) throws {
         self.place = place
         self.size = size
+        self.kept = kept
         self.makePlace = makePlace
         try open()
     }
@@ -37,6 +41,10 @@ final class HeldFile {
         }
         // A small file that does not fit says so soon enough when it is written.
         if let sink, size >= Self.smallestReserved { try sink.file.reserve(size) }
+        if let sink, kept > size {
+            try sink.file.truncate(to: 0)
+            kept = 0
+        }
     }
 
     func write(_ bytes: Span<UInt8>) throws {
@@ -44,17 +52,35 @@ final class HeldFile {
             if try equals(bytes, file) { return }
             try leave(file)
         }
+        if compared < kept, let file = sink?.file {
+            let count = Int(min(Int64(bytes.count), kept - compared))
+            if try equals(bytes.extracting(first: count), file) {
+                sink = FileSink(file, at: compared)
+                if count < bytes.count { try sink?.write(bytes.extracting(droppingFirst: count)) }
+                return
+            }
+            try file.truncate(to: compared)
+            kept = compared
+        }
         try sink?.write(bytes)
     }
 
     /// Takes all of `source`, copied by the kernel where it can.
     func append(_ source: some ByteSource) throws {
-        if sink == nil {
+        if sink == nil || compared < kept {
             var writer = Writer(file: self)
             try source.read(0..<source.size, into: &writer)
         } else {
             try sink?.append(source)
         }
+    }
+
+    /// Becomes the same storage as `source`, where that is a file and the file system can. Says whether it did.
+    func clone(_ source: any ByteSource) throws -> Bool {
+        guard compared >= kept, var whole = sink else { return false }
+        let isCloned = try whole.clone(source)
+        sink = whole
+        return isCloned
     }
 
     private struct Writer: ByteSink {
@@ -74,14 +100,7 @@ final class HeldFile {
     }
 
     private func equals(_ bytes: Span<UInt8>, _ file: OpenFile) throws -> Bool {
-        if block.count < bytes.count { block = [UInt8](repeating: 0, count: bytes.count) }
-        var done = 0
-        while done < bytes.count {
-            let count = try file.read(at: compared + Int64(done), into: &block, limit: bytes.count - done)
-            guard count > 0 else { return false }
-            for index in 0..<count where block[index] != bytes[done + index] { return false }
-            done += count
-        }
+        guard try file.holds(bytes, at: compared, block: &block) else { return false }
         compared += Int64(bytes.count)
         return true
     }

@@ -109,10 +109,7 @@ public struct ImageUnpacker: Sendable {
             status.size == file.artifact.size
         else { return false }
         return try progress.during("check \(file.path)", total: status.size) { activity in
-            let source = try FileSource(path: path)
-            var sink = CountedHash(activity: activity)
-            try source.read(0..<source.size, into: &sink)
-            return sink.finalize() == file.artifact.digest
+            try CountedHash.digest(of: FileSource(path: path), activity) == file.artifact.digest
         }
     }
 
@@ -174,18 +171,4 @@ private struct CountedLayer: ByteSink {
         try sink.write(bytes)
         activity.advance(by: bytes.count)
     }
-}
-
-private struct CountedHash: ByteSink, ~Copyable {
-    private var hasher = SHA256Hasher()
-    let activity: Activity
-
-    init(activity: Activity) { self.activity = activity }
-
-    mutating func write(_ bytes: Span<UInt8>) {
-        hasher.update(bytes)
-        activity.advance(by: bytes.count)
-    }
-
-    mutating func finalize() -> Digest { hasher.finalize() }
 }

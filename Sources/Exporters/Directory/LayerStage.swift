@@ -117,7 +117,7 @@ final class LayerStage: TarHandler {
         let directory = parent ?? path.ancestors.last ?? ""
         // The closure must not hold `self`: it is held by what `self` holds, and files would stay open.
         let makePlace = { [staging, root, force = options.force] () throws -> HeldFile.Place in
-            guard force else { throw Self.exists(path, in: root) }
+            guard force else { throw KapsuleError.occupied(path, in: root.path) }
             return try staging.place(in: directory, mode: mode)
         }
         if parent == nil, lower[path.text] == nil, let existing = try root.status(path.text) {
@@ -125,15 +125,9 @@ final class LayerStage: TarHandler {
                 return try HeldFile(.existing(root.reading(path.text)), size: entry.size, makePlace: makePlace)
             }
             // Before gigabytes are fetched, not after.
-            guard options.force, existing.kind != .directory else { throw Self.exists(path, in: root) }
+            guard options.force, existing.kind != .directory else { throw KapsuleError.occupied(path, in: root.path) }
         }
         return try HeldFile(staging.place(in: directory, mode: mode), size: entry.size, makePlace: makePlace)
-    }
-
-    private static func exists(_ path: BundlePath, in root: RootDirectory) -> KapsuleError {
-        KapsuleError(
-            .conflict, id: "unpack.exists", "\(root.path)/\(path) is there already, with other content",
-            remedy: "use --force to replace it, or choose another directory")
     }
 
     /// `..` counts only in front, where the directories it leaves are real ones. Behind a name it might leave by a link.

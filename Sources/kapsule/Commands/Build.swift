@@ -25,7 +25,7 @@ struct Build: Verb {
     @Option(name: [.short, .long], help: ArgumentHelp("What the image is called; repeatable.", valueName: "ref"))
     var tag: [String] = []
 
-    @Option(help: ArgumentHelp("What is made: oci, verity, emwp or repart; repeatable.", valueName: "format"))
+    @Option(help: ArgumentHelp("What is made: oci, verity, emwp, repart or hf; repeatable.", valueName: "format"))
     var format: [BuildFormat] = []
 
     @Option(
@@ -128,7 +128,7 @@ struct Build: Verb {
 }
 
 enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
-    case oci, verity, emwp, repart
+    case oci, verity, emwp, repart, hf
 
     var kind: OutputSpec.Kind {
         switch self {
@@ -136,6 +136,7 @@ enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
         case .verity: .verity
         case .emwp: .emwp
         case .repart: .repart
+        case .hf: .hf
         }
     }
 }

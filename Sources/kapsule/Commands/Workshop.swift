@@ -137,6 +137,11 @@ struct Workshop {
     /// Reads back every byte of everything that was made.
     func verify(_ results: BuildResults, of prepared: Prepared) async throws {
         for (_, receipt) in results.receipts {
+            if let path = receipt.directoryPath {
+                try await DirectoryCheck(concurrency: settings.concurrency, progress: toolbox.progress)
+                    .check(receipt.outputs, in: path)
+                continue
+            }
             if let path = receipt.imagePath {
                 try await verify(
                     imageAt: path, receipt.reference, identity: results.bundle.identity, diskKey: prepared.diskKey)

@@ -26,10 +26,12 @@ struct BuildOutputs {
         var specs = outputs.flatMap { output in
             output.kind == nil ? kinds.map { OutputSpec($0, to: output.destination) } : [output]
         }
-        if kinds.count > 1, kinds.contains(.oci), outputs.contains(where: { $0.kind == nil }) {
+        if kinds.count > 1, let alone = kinds.first(where: \.wantsDirectoryAlone),
+            outputs.contains(where: { $0.kind == nil })
+        {
             throw KapsuleError(
-                .usage, id: "usage.one-directory", "an OCI layout wants its directory for itself",
-                remedy: "name one for each format: --output type=oci,dest=DIR --output type=verity,dest=OTHER")
+                .usage, id: "usage.one-directory", "the format \(alone.rawValue) wants its directory for itself",
+                remedy: "name one for each format: --output type=\(alone.rawValue),dest=DIR --output type=…,dest=OTHER")
         }
         let hasRemote = tags.contains { $0.host != nil }
         if outputs.isEmpty {
@@ -73,6 +75,8 @@ struct BuildOutputs {
             case .registry: return try registries().map { ImageExporter(to: $0, image) }
             case .verity: return [try verity.exporter(to: directory, replaces: replaces)]
             case .emwp: return [try verity.encryptedExporter(to: directory, replaces: replaces)]
+            case .hf:
+                return [DirectoryExporter(to: directory, replaces: replaces, progress: locator.toolbox.progress)]
             case .repart: return [verity.diskExporter(to: directory, replaces: replaces)]
             }
         }

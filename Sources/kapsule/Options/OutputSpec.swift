@@ -20,12 +20,22 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         case emwp
         /// A disk with such an image and its hash tree in two partitions, in a directory.
         case repart
+        /// The model's files, in a directory.
+        case hf
 
         /// Whether it goes to a directory, which has to be named.
         var needsDestination: Bool {
             switch self {
-            case .oci, .verity, .emwp, .repart: true
+            case .oci, .verity, .emwp, .repart, .hf: true
             case .registry, .store: false
+            }
+        }
+
+        /// Whether nothing else goes to its directory.
+        var wantsDirectoryAlone: Bool {
+            switch self {
+            case .oci, .hf: true
+            case .verity, .emwp, .repart, .registry, .store: false
             }
         }
 
@@ -33,7 +43,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         var isImage: Bool {
             switch self {
             case .oci, .registry, .store: true
-            case .verity, .emwp, .repart: false
+            case .verity, .emwp, .repart, .hf: false
             }
         }
     }

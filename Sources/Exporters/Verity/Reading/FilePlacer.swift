@@ -35,7 +35,7 @@ struct FilePlacer: Sendable {
 
     private func hold(_ path: BundlePath, in directory: String, size: Int64, mode: UInt32) throws -> HeldFile {
         let makePlace = { [root, force] () throws -> HeldFile.Place in
-            guard force else { throw exists(path) }
+            guard force else { throw KapsuleError.occupied(path, in: root.path) }
             return .unnamed(try AtomicFile(in: root.nearestDirectory(directory), mode: mode))
         }
         guard let existing = try root.status(path.text) else {
@@ -46,14 +46,8 @@ struct FilePlacer: Sendable {
             return try HeldFile(.existing(root.reading(path.text)), size: size, makePlace: makePlace)
         }
         // Before gigabytes are read, not after.
-        guard force, existing.kind != .directory else { throw exists(path) }
+        guard force, existing.kind != .directory else { throw KapsuleError.occupied(path, in: root.path) }
         return try HeldFile(makePlace(), size: size, makePlace: makePlace)
-    }
-
-    private func exists(_ path: BundlePath) -> KapsuleError {
-        KapsuleError(
-            .conflict, id: "unpack.exists", "\(root.path)/\(path) is there already, with other content",
-            remedy: "use --force to replace it, or choose another directory")
     }
 
     func makeLink(_ path: BundlePath, to target: String, _ report: inout UnpackReport) throws {

@@ -96,13 +96,17 @@ public struct ExportReceipt: Sendable {
     public let outputs: [(name: String, artifact: Artifact)]
     /// The image or the disk, where the output is one file.
     public let imagePath: String?
+    /// The directory, where the output is plain files: `outputs` are then paths in it.
+    public let directoryPath: String?
 
     public init(
-        identity: Digest, reference: String, outputs: [(name: String, artifact: Artifact)], imagePath: String? = nil
+        identity: Digest, reference: String, outputs: [(name: String, artifact: Artifact)], imagePath: String? = nil,
+        directoryPath: String? = nil
     ) {
         self.identity = identity
         self.reference = reference
         self.outputs = outputs
         self.imagePath = imagePath
+        self.directoryPath = directoryPath
     }
 }

@@ -23,6 +23,12 @@ public final class FileLock: Sendable {
         try FileLock(file: open(path), kind, waits: false)
     }
 
+    /// Whether what is locked is still what has this name.
+    public func isStill(at path: String) throws -> Bool {
+        let (mine, there) = (try file.status(), try FileStatus.of(path, followsLinks: false))
+        return there?.inode == mine.inode && there?.device == mine.device
+    }
+
     private static func open(_ path: String) throws -> OpenFile {
         let descriptor = unsafe kapsule_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         return OpenFile(descriptor: try checked(descriptor, "open the lock \(path)"), path: path)

@@ -33,6 +33,19 @@ public struct FileSink: ByteSink, Sendable {
         }
     }
 
+    /// Takes all of `source` as a clone, where it is a file and the file system can. Says whether it did.
+    public mutating func clone(_ source: any ByteSource) throws -> Bool {
+        guard case .file(let descriptor, let start) = source.backing, source.size > 0 else { return false }
+        switch -kapsule_clone_range(descriptor, UInt64(start), UInt64(source.size), file.descriptor, UInt64(offset)) {
+        case 0:
+            offset += source.size
+            return true
+        case let number where [ENOSPC, EDQUOT, EIO].contains(number):
+            throw KapsuleError.system("clone to \(file.path)", errno: number)
+        default: return false
+        }
+    }
+
     private mutating func extendWithHole(by count: Int64) throws {
         let end = offset + count
         // Only past the end is a hole sure to read as zeros.

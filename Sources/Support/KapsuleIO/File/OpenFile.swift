@@ -60,6 +60,27 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Whether the file has these bytes at `offset`.
+    ///
+    /// - Parameter block: room for what is read; grows as needed, and is best used again.
+    public func holds(_ bytes: Span<UInt8>, at offset: Int64, block: inout [UInt8]) throws -> Bool {
+        if block.count < bytes.count { block = [UInt8](repeating: 0, count: bytes.count) }
+        var done = 0
+        while done < bytes.count {
+            let count = try read(at: offset + Int64(done), into: &block, limit: bytes.count - done)
+            guard count > 0 else { return false }
+            // Both hold `count` bytes: it was at most what `bytes` has left, and `block` is no shorter than that.
+            let isEqual = unsafe bytes.extracting(droppingFirst: done).withUnsafeBufferPointer { mine in
+                unsafe block.withUnsafeBufferPointer { theirs in
+                    unsafe memcmp(mine.baseAddress!, theirs.baseAddress!, count) == 0
+                }
+            }
+            guard isEqual else { return false }
+            done += count
+        }
+        return true
+    }
+
     /// Writes all of `bytes` at `offset`.
     public func write(_ bytes: Span<UInt8>, at offset: Int64) throws {
         var done = 0

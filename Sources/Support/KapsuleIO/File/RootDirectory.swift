@@ -78,6 +78,19 @@ public final class RootDirectory: Sendable {
         return file
     }
 
+    /// Opens a regular file for reading and writing in place; an empty one where there is none.
+    public func updating(_ path: String, mode: UInt32) throws -> OpenFile {
+        let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK
+        let descriptor = unsafe kapsule_open_beneath(root.descriptor, path, flags, mode)
+        guard descriptor >= 0 else { throw failure("open", path, -descriptor) }
+        let file = OpenFile(descriptor: descriptor, path: whole(path))
+        guard try file.status().kind == .regular else { throw failure("open", path, EEXIST) }
+        return file
+    }
+
+    /// Of the directory itself.
+    public func status() throws -> FileStatus { try root.status() }
+
     /// What a symbolic link says.
     public func linkTarget(_ path: String) throws -> String {
         let (parent, name) = Self.split(path)
