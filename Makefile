@@ -23,6 +23,7 @@ test: setup-test
 
 ## bench: side by side with other tools; results go to docs/performance.md by hand
 bench: setup-test release
+	swift build -c release --product verity-tree
 	KAPSULE_TOOLS=$(CURDIR)/$(TOOLS) Scripts/bench.py $(RELEASE)
 
 ## fuzz: the parsers for longer than `make test` takes

@@ -76,6 +76,10 @@ let package = Package(
         // Tools of the tests: temporary directories, child processes, seeded randomness, throw-away registries.
         .target(
             name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
+        // For the benchmark: a hash tree alone, beside veritysetup.
+        .executableTarget(
+            name: "verity-tree", dependencies: ["Formats", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"],
+            path: "Tests/Tools/verity-tree", swiftSettings: house),
         .testTarget(
             name: "KapsuleTests",
             dependencies: [

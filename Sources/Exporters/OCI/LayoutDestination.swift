@@ -22,8 +22,10 @@ public struct LayoutDestination: ImageDestination {
 
     /// A layout in a directory, made when its first blob comes: whoever only plans leaves no directory behind.
     ///
-    /// - Parameter names: their tags name the image inside the layout; none lists it under its digest alone.
-    public init(name: String, at path: String, names: [Reference]) {
+    /// - Parameters:
+    ///   - names: their tags name the image inside the layout.
+    ///   - tags: more of such names, of an image that has no repository. Without either it is listed under its digest alone.
+    public init(name: String, at path: String, names: [Reference], tags: [String] = []) {
         let lazy = LazyLayout(path) {
             try Directories.make(path)
             return try ImageLayout.create(path, flush: .later)
@@ -31,8 +33,9 @@ public struct LayoutDestination: ImageDestination {
         self.init(
             name: name, lazy, pinned: { "oci:\(path)@\($0)" },
             tag: { layout, descriptor, replaces in
-                guard !names.isEmpty else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
-                try layout.setTags(names.map { ($0.tag, $0.description) }, descriptor, replace: replaces)
+                let all = names.map { ($0.tag, Optional($0.description)) } + tags.map { (Optional($0), nil) }
+                guard !all.isEmpty else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
+                try layout.setTags(all, descriptor, replace: replaces)
             })
     }
 

@@ -121,7 +121,8 @@ struct Export: Verb {
         let writer = ImageWriter(
             export, locator, toolbox, keyring: try decryption.keyring(vault, in: toolbox),
             recipients: try encryption.recipients(toolbox.environment, nil))
-        let digest = try await writer.write(image, named: names)
+        let tag = source.hasPrefix("oci:") ? (origin as? LayoutOrigin)?.tag : nil
+        let digest = try await writer.write(image, named: names, tags: tag.map { [$0] } ?? [])
         withExtendedLifetime(use) {}
         try toolbox.print("\(export.output ?? "")@\(digest)")
     }

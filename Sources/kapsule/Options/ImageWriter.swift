@@ -23,10 +23,12 @@ struct ImageWriter {
         self.toolbox = toolbox
     }
 
-    /// - Parameter names: what the image is called at its destination, where that has names.
+    /// - Parameters:
+    ///   - names: what the image is called at its destination, where that has names.
+    ///   - tags: such names that have no repository, as in another layout.
     ///
     /// - Returns: the digest of what was written.
-    func write(_ image: Image, named names: [Reference]) async throws -> Digest {
+    func write(_ image: Image, named names: [Reference], tags: [String] = []) async throws -> Digest {
         if !keyring.isEmpty, !image.blobs.contains(where: { MediaType.isEncrypted($0.mediaType) }) {
             toolbox.note("\(image.origin.name) is not encrypted: the keys were not needed")
         }
@@ -41,16 +43,16 @@ struct ImageWriter {
         let copier = ImageCopier(
             concurrency: options.concurrency, unzips: options.unzip, keyring: keyring.isEmpty ? nil : keyring,
             recipients: recipients, progress: toolbox.progress)
-        return try await copier.copy(image, to: layout(names), replaces: options.force)
+        return try await copier.copy(image, to: layout(names, tags), replaces: options.force)
     }
 
-    private func layout(_ names: [Reference]) -> any ImageDestination {
+    private func layout(_ names: [Reference], _ tags: [String]) -> any ImageDestination {
         guard let path = options.output else {
             let store = locator.store
             return LayoutDestination(
                 name: "store", layout: store.layout, pinned: { $0.description },
                 tag: { try store.tag(names, $1, replace: $2) })
         }
-        return LayoutDestination(name: "oci:\(path)", at: path, names: names)
+        return LayoutDestination(name: "oci:\(path)", at: path, names: names, tags: tags)
     }
 }

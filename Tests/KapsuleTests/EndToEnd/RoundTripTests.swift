@@ -42,6 +42,11 @@ struct RoundTripTests {
         #expect((described["layers"] as? [Any])?.count == 4)
 
         try sandbox.skopeo("copy", "docker://\(image):1", "oci:copy:1")
+        _ = try sandbox.done("export", "oci:copy", "-o", "second")
+        let copies = try ["oci:copy:1", "oci:second:1"].map {
+            try EndToEnd.object(try sandbox.skopeo("inspect", $0))["Digest"] as? String
+        }
+        #expect(copies[0] != nil && copies[0] == copies[1])
         let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/work/copy", tag: "1")
         let original = try FileTree(model)
         #expect(original.files.count > 290)

@@ -23,6 +23,9 @@ public struct LayoutOrigin: ImageOrigin {
     private let layout: ImageLayout
     private let descriptor: Descriptor
 
+    /// What the layout's index calls it.
+    public var tag: String? { descriptor.annotations[LayoutEntry.tagAnnotation] }
+
     /// - Parameter descriptor: what is looked at, from the layout's index.
     public init(name: String, layout: ImageLayout, _ descriptor: Descriptor) {
         self.name = name
