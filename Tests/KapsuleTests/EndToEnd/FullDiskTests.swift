@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    enum Act: CaseIterable { case build, layout, export, unpack, pull }
+    enum Act: CaseIterable { case build, layout, directory, verity, emwp, repart, export, unpack, pull }
 
     @Test(.enabled(if: EndToEnd.hasRegistry), arguments: Act.allCases)
     func saysSoAndLeavesNothing(_ act: Act) throws {
@@ -47,11 +47,21 @@ import Testing
         let disk = try SmallDisk(sandbox, "\(sandbox.path)/small", megabytes: 8)
         defer { withExtendedLifetime(disk) {} }
 
+        let key = ["PRIVATE_MODEL_KEY_B64": Data(count: 64).base64EncodedString()]
         let small = ["KAPSULE_HOME": "\(disk.path)/store"]
+        func files(_ format: String) throws -> Child.Outcome {
+            try sandbox.kapsule(
+                "build", "-q", "--format", format, "--model-id", "acme/m@1", "-o", "\(disk.path)/out", context,
+                with: key)
+        }
         let outcome =
             switch act {
             case .build: try sandbox.kapsule("build", "-q", "-t", "m:1", context, with: small)
             case .layout: try sandbox.kapsule("build", "-q", "-t", "m:1", "-o", "\(disk.path)/out", context)
+            case .directory: try files("hf")
+            case .verity: try files("verity")
+            case .emwp: try files("emwp")
+            case .repart: try files("repart")
             case .export: try sandbox.kapsule("export", "-q", "-o", "\(disk.path)/out", "m:1")
             case .unpack: try sandbox.kapsule("export", "-q", "--format", "hf", "-o", "\(disk.path)/out", "m:1")
             case .pull: try sandbox.kapsule("pull", "-q", image, with: small)

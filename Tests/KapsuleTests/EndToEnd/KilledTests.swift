@@ -36,6 +36,30 @@ import Testing
         #expect(sandbox.debris == [])
     }
 
+    @Test(arguments: EndToEnd.seeds) func aBuildOfAnImageFile(_ seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let sandbox = try Sandbox()
+        let model = try sandbox.context("m", modelfile: "FROM .\n", Self.fill)
+        let format = ["verity", "emwp", "repart"][Int(seed % 3)]
+        let key = ["PRIVATE_MODEL_KEY_B64": Data(count: 64).base64EncodedString()]
+        func command(_ output: String) -> [String] {
+            ["build", "--verify", "--format", format, "--model-id", "acme/m@1", "-o", output, model]
+        }
+        let whole = try sandbox.start(command("whole"), key).wait()
+        #expect(whole.status == 0, "\(whole.errors)")
+        for _ in 0..<3 {
+            let child = try sandbox.start(command("out"), key)
+            _ = child.ends(within: .milliseconds(Int.random(in: 1...200, using: &random)))
+            child.kill(SIGKILL)
+            _ = try child.wait()
+        }
+        let again = try sandbox.start(command("out"), key).wait()
+        #expect(again.status == 0 && again.output == whole.output, "\(again.errors)")
+        let files = try FileTree("\(sandbox.path)/work/out").files
+        #expect(files == (try FileTree("\(sandbox.path)/work/whole").files))
+        #expect(sandbox.debris == [])
+    }
+
     /// Kills when so many bytes have passed.
     @Test(.enabled(if: EndToEnd.hasRegistry), arguments: EndToEnd.seeds)
     func aPush(_ seed: UInt64) throws {
