@@ -20,6 +20,7 @@ public struct TestProgram: Sendable {
     public static let openssl = TestProgram(name: "openssl", hint: "apt-get install openssl", probe: nil)
     public static let skopeo = TestProgram(name: "skopeo", hint: "apt-get install skopeo", probe: nil)
     public static let umoci = TestProgram(name: "umoci", hint: "apt-get install umoci", probe: nil)
+    public static let podman = TestProgram(name: "podman", hint: "apt-get install podman", probe: nil)
     public static let curl = TestProgram(name: "curl", hint: "apt-get install curl", probe: nil)
     public static let python = TestProgram(name: "python3", hint: "apt-get install python3", probe: nil)
     /// Python with the real client of Vault.

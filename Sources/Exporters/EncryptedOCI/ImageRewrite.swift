@@ -44,10 +44,17 @@ final class ImageRewrite: Sendable {
 
     var isNeeded: Bool { !changes.isEmpty }
 
+    /// A blob of the image, as far as it is known what becomes of it.
+    func foreseen(_ blob: Descriptor) -> ForeseenBlob {
+        guard let change = changes[blob.digest] else { return ForeseenBlob(size: blob.size, digest: blob.digest) }
+        return ForeseenBlob(size: change.unzips ? nil : blob.size, digest: plainTar(blob, change)?.digest)
+    }
+
     /// Layers that change, each once.
     var layers: [Descriptor] { image.blobs.filter { changes[$0.digest] != nil } }
 
-    func run(_ layer: Descriptor) throws {
+    /// - Parameter place: of the layer in what the destination was told to come.
+    func run(_ layer: Descriptor, place: Int) throws {
         guard let change = changes[layer.digest] else { return }
         let verb = change.unlocked != nil ? "decrypt" : change.recipients != nil ? "encrypt" : "unzip"
         let title = layer.annotations[ImageFormat.Annotation.path] ?? layer.digest.short
@@ -58,7 +65,7 @@ final class ImageRewrite: Sendable {
                 return
             }
             let source = try image.origin.blob(layer)
-            let blob = try destination.openBlob(size: change.unzips ? nil : layer.size)
+            let blob = try destination.openBlob(size: change.unzips ? nil : layer.size, place: place)
             let rewrite = LayerRewrite(layer: layer, change: change, what: image.naming(layer))
             let descriptor = try rewrite.run(from: source, into: blob, activity)
             renamed.withLock { $0[layer.digest] = descriptor }
@@ -67,9 +74,14 @@ final class ImageRewrite: Sendable {
 
     /// The decrypted layer, where a run before this one left it.
     private func alreadyThere(_ layer: Descriptor, _ change: LayerChange) throws -> Descriptor? {
+        guard let plain = plainTar(layer, change), try destination.hasBlob(plain.artifact) else { return nil }
+        return plain
+    }
+
+    /// What a layer that is only decrypted becomes, where the config says so.
+    private func plainTar(_ layer: Descriptor, _ change: LayerChange) -> Descriptor? {
         guard change.unlocked != nil, change.recipients == nil, let diffID = change.diffID,
-            let plain = EncryptedType.plain(layer.mediaType), LayerType.isPlainTar(plain),
-            try destination.hasBlob(Artifact(digest: diffID, size: layer.size))
+            let plain = EncryptedType.plain(layer.mediaType), LayerType.isPlainTar(plain)
         else { return nil }
         return Descriptor(
             mediaType: plain, digest: diffID, size: layer.size,

@@ -37,10 +37,12 @@ public struct ImageCopier: Sendable {
         let rewrite = try ImageRewrite(
             image, to: destination, unzips: unzips, keyring: keyring, recipients: recipients, progress: progress)
         let changing = Set(rewrite.layers.map(\.digest))
-        try checkSpace(image.blobs, image, destination)
-        try await forEach(image.blobs, limit: concurrency) { blob in
+        let blobs = image.orderedBlobs
+        destination.foresee(blobs.map(rewrite.foreseen))
+        try checkSpace(blobs, image, destination)
+        try await forEach(Array(blobs.enumerated()), limit: concurrency) { place, blob in
             if changing.contains(blob.digest) {
-                try rewrite.run(blob)
+                try rewrite.run(blob, place: place)
             } else {
                 try copy(blob, of: image, to: destination)
             }

@@ -13,6 +13,14 @@ public protocol ImageDestination: Sendable {
     func hasBlobNearby(_ blob: Artifact) -> Bool?
     /// Whether it has the blob.
     func hasBlob(_ blob: Artifact) throws -> Bool
+    /// Told before the first blob what will come, in the order of the image, as far as that is known. Moves nothing.
+    func foresee(_ blobs: [ForeseenBlob])
+    /// Takes a blob whose digest is not known yet.
+    ///
+    /// - Parameters:
+    ///   - size: exact length in bytes where known beforehand.
+    ///   - place: its position in what was foreseen; nil for one that was not.
+    func openBlob(size: Int64?, place: Int?) throws -> any BlobSink
     /// Takes a blob whose digest is not known yet.
     ///
     /// - Parameter size: exact length in bytes where known beforehand.
@@ -30,6 +38,24 @@ public protocol ImageDestination: Sendable {
     func publish(_ image: PublishedImage, replaces: Bool) throws
     /// What stdout gets: names the image for ever.
     func reference(to manifest: Digest) -> String
+}
+
+extension ImageDestination {
+    public func foresee(_ blobs: [ForeseenBlob]) {}
+    public func openBlob(size: Int64?, place: Int?) throws -> any BlobSink { try openBlob(size: size) }
+}
+
+/// A blob that will come.
+public struct ForeseenBlob: Sendable {
+    /// In bytes, where known.
+    public let size: Int64?
+    /// Where known.
+    public let digest: Digest?
+
+    public init(size: Int64?, digest: Digest? = nil) {
+        self.size = size
+        self.digest = digest
+    }
 }
 
 /// What `publish` makes visible: an image manifest, or an index with its manifests.

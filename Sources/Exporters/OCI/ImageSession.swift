@@ -37,7 +37,23 @@ final class ImageSession: ExportSession {
         knownFiles = bundle.files.map { file in
             file.source.digest.map { Artifact(digest: $0, size: file.source.size) }
         }
+        destination.foresee(foreseen)
     }
+
+    /// The layers of the base, then those of the lanes, as in the manifest.
+    private var foreseen: [ForeseenBlob] {
+        let isPlain = options.compression == .none
+        let base = (options.base?.manifest.layers ?? []).map { layer in
+            let isKept = options.encryption == nil || EncryptedType.plain(layer.mediaType) != nil
+            return ForeseenBlob(size: layer.size, digest: isKept ? layer.digest : nil)
+        }
+        return base
+            + layers.indices.map { index in
+                ForeseenBlob(size: isPlain ? layers[index].tar.size : nil, digest: recall(index)?.blob.digest)
+            }
+    }
+
+    private var baseLayerCount: Int { options.base?.manifest.layers.count ?? 0 }
 
     /// Every directory of the image, parents first. They are in the first layer, once: user 1010 must get through.
     private static func directories(of bundle: ModelBundle) -> [String] {
@@ -73,7 +89,8 @@ final class ImageSession: ExportSession {
         }
         let plan = layers[index]
         let isPlain = options.compression == .none
-        let blob = try destination.openBlob(size: isPlain ? plan.tar.size : nil)
+        let blob = try destination.openBlob(
+            size: isPlain ? plan.tar.size : nil, place: baseLayerCount + index)
         return TarLaneSink(plan, into: output(to: blob)) { [self] layer in finished.withLock { $0[index] = layer } }
     }
 
@@ -166,12 +183,12 @@ final class ImageSession: ExportSession {
     ///   plaintext, and the image could not be told from one whose encryption failed.
     private func copyBase() throws -> [Descriptor] {
         guard let base = options.base else { return [] }
-        return try base.manifest.layers.map { layer in
+        return try base.manifest.layers.enumerated().map { place, layer in
             if let encryption = options.encryption, EncryptedType.plain(layer.mediaType) == nil {
                 let change = LayerChange(recipients: encryption.commonRecipients())
                 let rewrite = LayerRewrite(layer: layer, change: change, what: "layer \(layer.digest) of the base")
                 return try rewrite.run(
-                    from: try base.blob(layer), into: try destination.openBlob(size: layer.size),
+                    from: try base.blob(layer), into: try destination.openBlob(size: layer.size, place: place),
                     Activity("base", total: nil))
             }
             try destination.putBlob(layer, from: try base.blob(layer), mountFrom: base.origin, nil)

@@ -25,13 +25,15 @@ struct Build: Verb {
     @Option(name: [.short, .long], help: ArgumentHelp("What the image is called; repeatable.", valueName: "ref"))
     var tag: [String] = []
 
-    @Option(help: ArgumentHelp("What is made: oci, verity, emwp, repart or hf; repeatable.", valueName: "format"))
+    @Option(
+        help: ArgumentHelp(
+            "What is made: oci, oci-archive, verity, emwp, repart or hf; repeatable.", valueName: "format"))
     var format: [BuildFormat] = []
 
     @Option(
         name: [.short, .customLong("output")],
         help: ArgumentHelp(
-            "A directory, or type=FORMAT,dest=DIR, type=registry, type=store; repeatable.",
+            "A directory or FILE.tar, or type=FORMAT,dest=PATH, type=registry, type=store; repeatable.",
             valueName: "output"))
     var outputs: [OutputSpec] = []
 
@@ -128,11 +130,14 @@ struct Build: Verb {
 }
 
 enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
-    case oci, verity, emwp, repart, hf
+    case oci
+    case archive = "oci-archive"
+    case verity, emwp, repart, hf
 
     var kind: OutputSpec.Kind {
         switch self {
         case .oci: .oci
+        case .archive: .archive
         case .verity: .verity
         case .emwp: .emwp
         case .repart: .repart

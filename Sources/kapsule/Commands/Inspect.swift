@@ -15,7 +15,9 @@ struct Inspect: Verb {
               kapsule inspect model.mpk
             """)
 
-    @Argument(help: "A name of the local store, oci:DIR[:TAG], HOST/REPOSITORY:TAG, or an image file.")
+    @Argument(
+        help: "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, or an image file."
+    )
     var what: String
 
     @Flag(help: "Print JSON.")
@@ -35,7 +37,7 @@ struct Inspect: Verb {
     }
 
     func run(in toolbox: Toolbox) async throws {
-        if let file = try ImageFile(what, proof, toolbox) {
+        if try !ImageArchive.isTar(what), let file = try ImageFile(what, proof, toolbox) {
             let inspection = try VerityInspection(file)
             return try toolbox.print(json ? inspection.json.pretty : inspection.text)
         }

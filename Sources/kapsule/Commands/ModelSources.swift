@@ -11,11 +11,10 @@ struct ModelSources {
     /// - Returns: nil for a reference of another kind.
     func find(_ reference: SourceReference, wants: (BundlePath) -> Bool) throws -> FoundModel? {
         switch reference {
-        case .path, .pathOrModelName, .registry, .layout: return nil
+        case .path, .pathOrModelName, .registry, .layout, .archive: return nil
         case .hub: throw Self.unsupported("the Hugging Face hub")
         case .ollama: throw Self.unsupported("Ollama models")
         case .git: throw Self.unsupported("git repositories")
-        case .archive: throw Self.unsupported("oci-archive files")
         }
     }
 

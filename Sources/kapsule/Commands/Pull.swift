@@ -68,15 +68,16 @@ struct Pull: Verb {
 
 struct Export: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Write an image of the local store, or of a layout, in another format.",
+        abstract: "Write an image of the local store, of a layout or of an archive, in another format.",
         discussion: """
               kapsule export mistral:7b -o ./mistral --format hf
               kapsule export oci:./layout:7b -o ./copy
+              kapsule export mistral:7b -o mistral.oci.tar
               kapsule export mistral:7b -o ./verity --format verity
               kapsule export model.mpk -o ./mistral --format hf --root-hash ROOTHASH_OFFSET_UUID
             """)
 
-    @Argument(help: "A name of the local store, oci:DIR[:TAG], or an image file.")
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], or an image file.")
     var source: String
 
     @OptionGroup(title: "Writing") var export: ExportOptions
@@ -102,14 +103,16 @@ struct Export: Verb {
 
     func run(in toolbox: Toolbox) async throws {
         let isFile = try FileStatus.of(source, followsLinks: true)?.kind == .regular
-        if isFile || export.builtOutput == nil, let file = try ImageFile(source, proof, toolbox) {
+        let isArchive = try ImageArchive.isTar(source)
+        if !isArchive, isFile || export.builtOutput == nil, let file = try ImageFile(source, proof, toolbox) {
             return try toolbox.print(await file.export(export))
         }
         let locator = try ImageLocator(toolbox, RegistryFlags.parse([]))
         let use = try locator.store.use()
         let origin = try locator.origin(of: source, prefersStore: true)
         let image = try export.image(origin)
-        let names = source.hasPrefix("oci:") || Digest(parsing: source) != nil ? [] : [try Reference(parsing: source)]
+        let names =
+            try ImageLocator.isPlace(source) || Digest(parsing: source) != nil ? [] : [try Reference(parsing: source)]
         if let output = export.builtOutput {
             let rebuild = ImageRebuild(
                 given: GivenImage(image: image, text: source), names: names, options: export, output: output,
@@ -121,7 +124,7 @@ struct Export: Verb {
         let writer = ImageWriter(
             export, locator, toolbox, keyring: try decryption.keyring(vault, in: toolbox),
             recipients: try encryption.recipients(toolbox.environment, nil))
-        let tag = source.hasPrefix("oci:") ? (origin as? LayoutOrigin)?.tag : nil
+        let tag = try ImageLocator.isPlace(source) ? origin.tag : nil
         let digest = try await writer.write(image, named: names, tags: tag.map { [$0] } ?? [])
         withExtendedLifetime(use) {}
         try toolbox.print("\(export.output ?? "")@\(digest)")

@@ -7,7 +7,7 @@ internal import Store
 
 struct Push: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Send an image of the local store, or of a layout, to a registry.",
+        abstract: "Send an image of the local store, of a layout or of an archive, to a registry.",
         discussion: """
             Blobs that the registry has are not sent again.
 
@@ -15,7 +15,7 @@ struct Push: Verb {
               kapsule push oci:./layout:7b localhost:5000/mistral:7b
             """)
 
-    @Argument(help: "A name of the local store, or oci:DIR[:TAG].")
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], or oci-archive:FILE[:TAG].")
     var source: String
 
     @Argument(help: "HOST/REPOSITORY[:TAG]; without it, SRC names the registry too.")

@@ -15,7 +15,7 @@ struct Recipients: ParsableCommand {
 struct RecipientsList: Verb {
     static let configuration = CommandConfiguration(commandName: "ls", abstract: "List who can decrypt each layer.")
 
-    @Argument(help: "A name of the local store, oci:DIR[:TAG], or HOST/REPOSITORY:TAG.")
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], or HOST/REPOSITORY:TAG.")
     var image: String
 
     @OptionGroup(title: "Registry") var registry: RegistryFlags

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Exporters
 internal import KapsuleCore
 internal import OCI
 internal import Store
@@ -7,11 +8,12 @@ struct Verify: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Read every byte of an image, and check that it is what its names say.",
         discussion: """
-            Without an argument all of the local store is checked.
+            Without an argument all of the local store is checked; of a layout or an archive without a tag, every image.
 
               kapsule verify
               kapsule verify mistral:7b
               kapsule verify oci:./layout
+              kapsule verify model.oci.tar
               kapsule verify model.mpk --root-hash ROOTHASH_OFFSET_UUID --model-id NAME@REVISION
               kapsule verify model.emwp --root-hash ROOTHASH_OFFSET_UUID --key-file KEY
 
@@ -21,7 +23,7 @@ struct Verify: Verb {
 
     @Argument(
         help:
-            "A name of the local store, oci:DIR[:TAG], HOST/REPOSITORY:TAG, or an image file; nothing for the whole store."
+            "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, or an image file; nothing for the whole store."
     )
     var what: String?
 
@@ -36,8 +38,13 @@ struct Verify: Verb {
 
     func run(in toolbox: Toolbox) async throws {
         guard let what else { return try await verifyStore(toolbox) }
-        if let file = try ImageFile(what, proof, toolbox) { return try toolbox.print(await file.check()) }
+        if try !ImageArchive.isTar(what), let file = try ImageFile(what, proof, toolbox) {
+            return try toolbox.print(await file.check())
+        }
         let locator = try ImageLocator(toolbox, registry)
+        if let place = try locator.place(what) {
+            return try await toolbox.print(place.check(concurrency: concurrency, progress: toolbox.progress))
+        }
         let image = try Image(try locator.origin(of: what, prefersStore: false))
         try await BlobCheck(concurrency: concurrency, progress: toolbox.progress).check(image)
         try toolbox.print("\(image.origin.name): \(image.root.digest) is whole, \(image.blobs.count) blobs")

@@ -177,22 +177,25 @@ struct Workshop {
             looksOnDisk: given == nil, cache: cache,
             elsewhere: ModelResolver.Sources(
                 model: { given == nil ? try sources.find($0, wants: $1) : nil },
-                image: { try given ?? openImage($0) }, fetch: fetcher.fetch))
+                image: { try given ?? openImage($0, from: loaded.context) }, fetch: fetcher.fetch))
     }
 
-    private func openImage(_ reference: SourceReference) throws -> Image? {
+    /// - Parameter context: where relative paths start.
+    private func openImage(_ reference: SourceReference, from context: String) throws -> Image? {
+        func path(_ local: LocalImageReference) -> String {
+            let path = local.path.hasPrefix("/") ? local.path : "\(context)/\(local.path)"
+            let tag = local.digest?.description ?? local.tag
+            return path + (tag.map { ($0.hasPrefix("sha256:") ? "@" : ":") + $0 } ?? "")
+        }
         switch reference {
         case .registry(let registry):
             return try Image(locator.registry(try Reference(parsing: registry.text)))
         case .layout(let local):
-            let tag = local.digest?.description ?? local.tag
-            return try Image(
-                locator.layout(
-                    local.path + (tag.map { ($0.hasPrefix("sha256:") ? "@" : ":") + $0 } ?? ""),
-                    named: "oci:\(local.path)"))
+            return try Image(locator.layout(path(local), named: "oci:\(local.path)"))
+        case .archive(let local): return try Image(locator.archive(path(local)))
         case .pathOrModelName(let name):
             return try locator.stored(name).map { try Image($0) }
-        case .path, .hub, .ollama, .git, .archive: return nil
+        case .path, .hub, .ollama, .git: return nil
         }
     }
 

@@ -8,10 +8,11 @@ struct BlobCheck {
     let concurrency: Int
     let progress: any ProgressReporter
 
+    /// - Parameter checked: blobs that need no other look.
     /// - Throws: `.unverified` for the first blob that is not.
-    func check(_ image: Image) async throws {
+    func check(_ image: Image, except checked: Set<Digest> = []) async throws {
         let progress = progress
-        try await forEach(image.blobs, limit: concurrency) { blob in
+        try await forEach(image.blobs.filter { !checked.contains($0.digest) }, limit: concurrency) { blob in
             let what = "blob \(blob.digest) of \(image.origin.name)"
             try progress.during("verify \(blob.digest.short)", total: blob.size) { activity in
                 let source = try image.origin.blob(blob)

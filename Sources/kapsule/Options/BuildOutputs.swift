@@ -24,7 +24,8 @@ struct BuildOutputs {
     ) throws -> [OutputSpec] {
         let kinds = (formats.isEmpty ? [.oci] : formats).map(\.kind)
         var specs = outputs.flatMap { output in
-            output.kind == nil ? kinds.map { OutputSpec($0, to: output.destination) } : [output]
+            output.kind == nil
+                ? kinds.map { OutputSpec($0.forDestination(output.destination), to: output.destination) } : [output]
         }
         if kinds.count > 1, let alone = kinds.first(where: \.wantsDirectoryAlone),
             outputs.contains(where: { $0.kind == nil })
@@ -70,6 +71,9 @@ struct BuildOutputs {
             let directory = spec.destination ?? "."
             switch spec.kind ?? .oci {
             case .oci: return [ImageExporter(to: layout(directory), image)]
+            case .archive:
+                let archive = ArchiveDestination(to: directory, names: tags, replaces: replaces)
+                return [ImageExporter(to: archive, image)]
             case .store:
                 return [ImageExporter(to: store(tagsDecide ? tags.filter { $0.host == nil } : tags), image)]
             case .registry: return try registries().map { ImageExporter(to: $0, image) }

@@ -6,12 +6,12 @@ internal import OCI
 
 /// How an image is written: what pull and export share.
 struct ExportOptions: ParsableArguments {
-    @Option(name: [.short, .long], help: ArgumentHelp("The directory to write to.", valueName: "dir"))
+    @Option(name: [.short, .long], help: ArgumentHelp("The directory, or FILE.tar, to write to.", valueName: "path"))
     var output: String?
 
     @Option(
         help: ArgumentHelp(
-            "oci, the image as it is; hf, the model's files as vLLM and transformers read them; or another format of build.",
+            "oci or oci-archive, the image as it is; hf, the model's files as vLLM and transformers read them; or another format of build.",
             valueName: "format"))
     var format = ExportFormat.copy
 
@@ -55,10 +55,11 @@ struct ExportOptions: ParsableArguments {
         for pattern in exclude + include where PathPattern(pattern) == nil {
             throw ValidationError("'\(pattern)' is a pattern that matches nothing.")
         }
-        if unzip, format != .copy {
-            throw ValidationError("--unzip is about the layers of a layout: it goes with --format oci.")
+        let isCopy = format == .copy || format == .archive
+        if unzip, !isCopy {
+            throw ValidationError("--unzip is about the layers of an image: it goes with --format oci.")
         }
-        if format == .copy, !(include.isEmpty && exclude.isEmpty) {
+        if isCopy, !(include.isEmpty && exclude.isEmpty) {
             throw ValidationError(
                 "--include and --exclude choose files, and a layout has whole layers: use --format hf.")
         }
@@ -69,6 +70,8 @@ struct ExportOptions: ParsableArguments {
 enum ExportFormat: ExpressibleByArgument, Hashable {
     /// `oci`: the image as it is.
     case copy
+    /// `oci-archive`: the image as it is, in a tar file.
+    case archive
     /// `hf`: the files of the model.
     case files
     /// What a build makes, of the model in the image.
@@ -77,6 +80,7 @@ enum ExportFormat: ExpressibleByArgument, Hashable {
     init?(argument: String) {
         switch argument {
         case "oci": self = .copy
+        case BuildFormat.archive.rawValue: self = .archive
         case "hf": self = .files
         default:
             guard let format = BuildFormat(rawValue: argument) else { return nil }
@@ -93,7 +97,7 @@ enum ExportFormat: ExpressibleByArgument, Hashable {
     var needsOutput: Bool {
         switch self {
         case .copy: false
-        case .files: true
+        case .archive, .files: true
         case .built(let format): format.kind.needsDestination
         }
     }
@@ -101,6 +105,7 @@ enum ExportFormat: ExpressibleByArgument, Hashable {
     var defaultValueDescription: String {
         switch self {
         case .copy: "oci"
+        case .archive: BuildFormat.archive.rawValue
         case .files: "hf"
         case .built(let format): format.rawValue
         }

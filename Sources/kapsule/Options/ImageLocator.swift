@@ -1,3 +1,4 @@
+internal import Exporters
 internal import KapsuleCore
 internal import KapsuleIO
 internal import ModelfileParser
@@ -16,7 +17,7 @@ struct ImageLocator {
         store = try toolbox.store()
     }
 
-    /// `oci:DIR[:TAG]`, `oci://HOST/REPO`, a name of the local store, or a reference of a registry.
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `oci://HOST/REPO`, a name of the local store, or a reference of a registry.
     ///
     /// - Parameter prefersStore: whether a name with a host is looked for in the store, rather than in its registry.
     func origin(of text: String, prefersStore: Bool) throws -> any ImageOrigin {
@@ -25,6 +26,8 @@ struct ImageLocator {
                 try Reference(parsing: text.split(separator: "://", maxSplits: 1).last.map(String.init) ?? ""))
         }
         if text.hasPrefix("oci:") { return try layout(String(text.dropFirst(4)), named: text) }
+        if text.hasPrefix("oci-archive:") { return try archive(String(text.dropFirst(12))) }
+        if try ImageArchive.isTar(text) { return try archive(text) }
         // A path can only be meant as a layout: no reference begins so.
         if text.hasPrefix("./") || text.hasPrefix("../") || text.hasPrefix("/") {
             return try layout(text, named: "oci:\(text)")
@@ -52,6 +55,20 @@ struct ImageLocator {
         let (path, tag) = try Self.split(text)
         let layout = try ImageLayout.open(path)
         return LayoutOrigin(name: name, layout: layout, try layout.only(tag))
+    }
+
+    /// - Parameter text: `FILE`, `FILE:TAG` or `FILE@sha256:…`.
+    func archive(_ text: String) throws -> any ImageOrigin {
+        let (path, tag) = try Self.split(text)
+        return try ImageArchive(opening: path).origin(named: tag)
+    }
+
+    /// Whether a word on the command line names a place that is no store and no registry, and so gives no name to what is
+    /// made of it.
+    static func isPlace(_ text: String) throws -> Bool {
+        try text.hasPrefix("oci:") || text.hasPrefix("oci-archive:")
+            || ["./", "../", "/"].contains(where: text.hasPrefix)
+            || ImageArchive.isTar(text)
     }
 
     /// A directory may have a colon in its name, so what exists wins.

@@ -53,6 +53,9 @@ struct ImageWriter {
                 name: "store", layout: store.layout, pinned: { $0.description },
                 tag: { try store.tag(names, $1, replace: $2) })
         }
+        guard options.format != .archive, OutputSpec.Kind.oci.forDestination(path) == .oci else {
+            return ArchiveDestination(to: path, names: names, tags: tags, replaces: options.force)
+        }
         return LayoutDestination(name: "oci:\(path)", at: path, names: names, tags: tags)
     }
 }

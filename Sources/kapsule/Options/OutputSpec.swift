@@ -10,6 +10,8 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
     enum Kind: String, CaseIterable {
         /// An OCI layout in a directory.
         case oci
+        /// An OCI layout in a tar file.
+        case archive = "oci-archive"
         /// The tags that have a registry's host.
         case registry
         /// The local store.
@@ -23,10 +25,17 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// The model's files, in a directory.
         case hf
 
+        /// A layout whose name ends in `.tar` is an archive, as buildx has it, unless a directory is called so.
+        func forDestination(_ path: String?) -> Kind {
+            guard self == .oci, let path, path.hasSuffix(".tar") else { return self }
+            let isDirectory = (try? FileStatus.of(path, followsLinks: true))?.kind == .directory
+            return isDirectory ? self : .archive
+        }
+
         /// Whether it goes to a directory, which has to be named.
         var needsDestination: Bool {
             switch self {
-            case .oci, .verity, .emwp, .repart, .hf: true
+            case .oci, .archive, .verity, .emwp, .repart, .hf: true
             case .registry, .store: false
             }
         }
@@ -34,7 +43,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Whether nothing else goes to its directory.
         var wantsDirectoryAlone: Bool {
             switch self {
-            case .oci, .hf: true
+            case .oci, .archive, .hf: true
             case .verity, .emwp, .repart, .registry, .store: false
             }
         }
@@ -42,7 +51,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Whether it is an image with tags.
         var isImage: Bool {
             switch self {
-            case .oci, .registry, .store: true
+            case .oci, .archive, .registry, .store: true
             case .verity, .emwp, .repart, .hf: false
             }
         }
@@ -65,8 +74,8 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
             values[pair[0]] = pair[1]
         }
         guard let type = values["type"], let kind = Kind(rawValue: String(type)) else { return nil }
-        self.kind = kind
         destination = values["dest"].map(String.init)
+        self.kind = kind.forDestination(destination)
         guard kind.needsDestination == (destination?.isEmpty == false) else { return nil }
     }
 

@@ -46,7 +46,7 @@ import Testing
     @Test(arguments: [
         (["--format", "verity", "--disk-size", "8388608"], "--disk-size goes with --format repart."),
         (["--format", "repart", "--key-file", "k"], "--key-file goes with --format emwp."),
-        (["--format", "verity", "--unzip"], "--unzip is about the layers of a layout: it goes with --format oci."),
+        (["--format", "verity", "--unzip"], "--unzip is about the layers of an image: it goes with --format oci."),
         (
             ["--format", "verity", "--encryption-key", "key.pub.pem"],
             "encryption was asked for, and the output 'verity' cannot carry it"

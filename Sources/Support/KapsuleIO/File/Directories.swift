@@ -54,6 +54,13 @@ public enum Directories {
     @discardableResult
     public static func removeIfEmpty(_ path: String) -> Bool { unsafe rmdir(path) == 0 }
 
+    /// Gives a file another name in one act; a file that has that name already is replaced.
+    public static func rename(_ from: String, to path: String) throws {
+        guard unsafe Glibc.rename(from, path) == 0 else {
+            throw KapsuleError.system("rename \(from) to \(path)", errno: errno)
+        }
+    }
+
     /// Another name for an existing file. Says whether the file system could.
     public static func hardLink(_ from: String, to path: String) throws -> Bool {
         if unsafe link(from, path) == 0 { return true }

@@ -97,6 +97,13 @@ public struct Image: Sendable {
         return bytes
     }
 
+    /// Every blob a copy needs, each once: the layers of all manifests, then the configs.
+    public var orderedBlobs: [Descriptor] {
+        var seen: Set<Digest> = []
+        let manifests = children.map(\.manifest.content)
+        return (manifests.flatMap(\.layers) + manifests.map(\.config)).filter { seen.insert($0.digest).inserted }
+    }
+
     /// Every blob a copy needs, each once.
     public var blobs: [Descriptor] {
         var seen: Set<Digest> = []

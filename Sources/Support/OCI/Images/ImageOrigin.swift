@@ -8,12 +8,18 @@ public protocol ImageOrigin: Sendable {
     var name: String { get }
     /// The reference behind it, where it is in a registry.
     var reference: Reference? { get }
+    /// What the index of a layout calls it; nil where there is none.
+    var tag: String? { get }
     /// What the name stands for now: a manifest or an index, as it was stored.
     func root() throws -> RawManifest
     /// A manifest that an index refers to.
     func manifest(_ descriptor: Descriptor) throws -> RawManifest
     /// A config or a layer. What is read is not verified yet.
     func blob(_ descriptor: Descriptor) throws -> any ByteSource
+}
+
+extension ImageOrigin {
+    public var tag: String? { nil }
 }
 
 /// A tag, a digest or a name of a layout on disk.

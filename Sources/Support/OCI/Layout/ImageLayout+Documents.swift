@@ -36,18 +36,10 @@ extension ImageLayout {
     /// What a name stands for: a tag, a full name, or the digest of a manifest (`sha256:…`); nil when nothing has it.
     ///
     /// A digest is looked for in `index.json`, then in the indexes listed there.
-    public func descriptor(named name: String) throws -> Descriptor? {
-        let entries = try entries()
-        guard let digest = Digest(parsing: name) else {
-            return (entries.first { $0.tag == name } ?? entries.first { $0.fullName == name })?.descriptor
-        }
-        if let entry = entries.first(where: { $0.descriptor.digest == digest }) { return entry.descriptor }
-        for entry in entries where MediaType.isIndex(entry.descriptor.mediaType) {
-            if let found = try index(entry.descriptor).content.manifests.first(where: { $0.digest == digest }) {
-                return found
-            }
-        }
-        return nil
+    public func descriptor(named name: String) throws -> Descriptor? { try listed().named(name) }
+
+    private func listed() throws -> ListedImages {
+        ListedImages(entries: try entries(), place: path) { try index($0).content }
     }
 
     /// What a reference stands for. A digest beats a tag; a tag alone counts where its repository is not contradicted.
@@ -77,28 +69,10 @@ extension ImageLayout {
             remedy: "name a manifest in it by its digest")
     }
 
-    public func only(_ name: String?) throws -> Descriptor {
-        if let name {
-            if let found = try descriptor(named: name) { return found }
-            let tags = try entries().compactMap(\.tag)
-            let nearest = Suggestion.nearest(to: name, among: tags)
-            throw KapsuleError(
-                .usage, id: "layout.no-image", "\(path) has no image '\(name)'",
-                remedy: nearest.map { "did you mean '\($0)'?" }
-                    ?? (tags.isEmpty
-                        ? "name an image by its digest: none there has a tag"
-                        : "it has: \(tags.sorted().prefix(20).joined(separator: ", "))"))
-        }
-        let entries = try entries()
-        guard let first = entries.first, entries.count == 1 else {
-            throw KapsuleError(
-                .usage, id: "layout.which-image", "\(path) has \(entries.count) images, and none was named",
-                remedy: entries.isEmpty
-                    ? "put an image there first"
-                    : "name one: \(entries.map { $0.tag ?? $0.descriptor.digest.description }.joined(separator: ", "))")
-        }
-        return first.descriptor
-    }
+    /// The image of that name, or the only one there is.
+    ///
+    /// - Throws: `.usage` when there is none, or none was named and there are several.
+    public func only(_ name: String?) throws -> Descriptor { try listed().only(name) }
 
     private func choose(from index: ImageIndex, platform: Platform?) throws -> Descriptor {
         // buildx lists its attestations as manifests for the platform unknown/unknown.

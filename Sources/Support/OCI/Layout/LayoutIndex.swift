@@ -9,6 +9,8 @@ public struct LayoutEntry: Sendable, Hashable {
 
     public let descriptor: Descriptor
 
+    public init(descriptor: Descriptor) { self.descriptor = descriptor }
+
     /// The name inside the layout.
     public var tag: String? { descriptor.annotations[Self.tagAnnotation] }
     /// The name with registry and repository, where its writer knew one.

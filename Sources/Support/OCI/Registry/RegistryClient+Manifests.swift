@@ -27,6 +27,13 @@ public struct RawManifest: Sendable {
     public let mediaType: String
     public let digest: Digest
 
+    /// - Parameter digest: of `bytes`; the caller has compared them.
+    public init(bytes: [UInt8], mediaType: String, digest: Digest) {
+        self.bytes = bytes
+        self.mediaType = mediaType
+        self.digest = digest
+    }
+
     public var descriptor: Descriptor { Descriptor(mediaType: mediaType, digest: digest, size: Int64(bytes.count)) }
 }
 
