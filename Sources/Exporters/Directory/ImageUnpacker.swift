@@ -33,9 +33,10 @@ public struct ImageUnpacker: Sendable {
     /// - Throws: `.unverified` for a layer that is not what the manifest promises, `.conflict` for a file that is there
     ///   with other content, `.usage` when there is no model or nothing of it is selected.
     public func unpack(_ image: Image, into target: String) async throws {
-        try Directories.make(target)
         let layers = try missingLayers(of: image, in: target)
+        // Without the keys nothing is made, not even the directory.
         let encryption = try EncryptedLayers(layers, of: image, keyring)
+        try Directories.make(target)
         // Layers that say that they share no file need not wait for one another; others go bottom first.
         let isDisjoint = Self.areDisjoint(layers)
         let groups = isDisjoint ? layers.map { [$0] } : [layers]
