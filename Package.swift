@@ -45,17 +45,21 @@ let package = Package(
         .executableTarget(
             name: "kapsule",
             dependencies: [
-                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "OCI", "Encryption", "HTTP", "KapsuleIO",
-                "KapsuleCrypto", "KapsuleCore", logging,
+                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "Ollama", "OCI", "Encryption", "HTTP",
+                "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["README.md"], swiftSettings: house),
         room("ModelfileParser", ["KapsuleCore"]),
         room(
             "Builder",
-            ["ModelfileParser", "Store", "OCI", "Encryption", "Formats", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
-        room("Exporters", ["Formats", "OCI", "Encryption", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+            [
+                "ModelfileParser", "Store", "Ollama", "OCI", "Encryption", "Formats", "KapsuleIO", "KapsuleCrypto",
+                "KapsuleCore",
+            ]),
+        room("Exporters", ["Formats", "Ollama", "OCI", "Encryption", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        support("Ollama", ["ModelfileParser", "Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
         support("OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         support("Encryption", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
@@ -89,6 +93,7 @@ let package = Package(
         tests(of: "Builder", ["KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Exporters", ["Builder", "Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        tests(of: "Ollama", ["ModelfileParser", "Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Encryption", ["Exporters", "OCI", "HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "HTTP", ["KapsuleIO", "KapsuleCore", logging]),

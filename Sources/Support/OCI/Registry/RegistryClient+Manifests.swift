@@ -128,7 +128,8 @@ extension RegistryClient {
     private func mediaType(of response: HTTPResponse, _ name: ManifestName) throws -> String {
         struct Wire: Decodable { let mediaType: String? }
         let said = (try? JSONDecoder().decode(Wire.self, from: Data(response.body)))?.mediaType
-        let labelled = response.mediaType
+        // Ollama's registry sends its manifests as text/plain, which says nothing against what the document says.
+        let labelled = response.mediaType.flatMap { $0 == "text/plain" && said != nil ? nil : $0 }
         if let said, let labelled, said.lowercased() != labelled {
             throw KapsuleError(
                 .unverified, id: "registry.media-type",

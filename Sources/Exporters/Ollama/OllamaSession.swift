@@ -1,0 +1,170 @@
+internal import Formats
+internal import KapsuleCore
+internal import KapsuleCrypto
+internal import KapsuleIO
+internal import ModelfileParser
+internal import OCI
+internal import Ollama
+internal import Synchronization
+
+/// One model on its way into Ollama's store. Every GGUF file becomes a blob; what the Modelfile says becomes small ones.
+final class OllamaSession: ExportSession {
+    let name: String
+    private let bundle: ModelBundle
+    private let options: OllamaExporter.Options
+    private let layout: OllamaLayout
+    /// Whole files without a name, by their index in the bundle.
+    private let pending = Mutex<[Int: AtomicFile]>([:])
+
+    private var store: OllamaStore { options.store }
+
+    init(_ bundle: ModelBundle, _ options: OllamaExporter.Options) throws {
+        self.bundle = bundle
+        self.options = options
+        name = "ollama → \(options.names[0].short)"
+        layout = try OllamaLayout(bundle)
+        try refuseEarly()
+        if let text = Self.skipped(layout.skipped.map { bundle.files[$0].path.text }) {
+            options.note("\(name): \(text)")
+        }
+    }
+
+    /// What the headers of files at hand say against the model is known before a byte is moved.
+    private func refuseEarly() throws {
+        guard layout.wanted.allSatisfy({ bundle.files[$0].source.isWatched }) else { return }
+        _ = try layout.arranged(try headers { bundle.files[$0].source })
+    }
+
+    private func headers(_ source: (Int) throws -> any ByteSource) throws -> [Int: GGUF] {
+        var headers: [Int: GGUF] = [:]
+        for index in layout.wanted {
+            headers[index] = try GGUF(reading: try source(index), what: bundle.files[index].path.text)
+        }
+        return headers
+    }
+
+    private static func skipped(_ paths: [String]) -> String? {
+        guard !paths.isEmpty else { return nil }
+        let more = paths.count > 3 ? " and \(paths.count - 3) more" : ""
+        return "Ollama keeps GGUF files and what the Modelfile says; left out: "
+            + paths.prefix(3).joined(separator: ", ") + more
+    }
+
+    // MARK: Lanes
+
+    var directory: String? { store.path }
+
+    var size: Int64 {
+        bundle.lanes.indices.reduce(0) { sum, lane in
+            if case .present = foresee(lane: lane) { return sum }
+            return sum + wanted(in: lane).reduce(0) { $0 + bundle.files[$1].source.size }
+        }
+    }
+
+    func foresee(lane index: Int) -> Foresight {
+        let files = wanted(in: index)
+        let there = files.compactMap(known).filter { (try? store.contains($0)) == true }
+        guard there.count == files.count else { return .reads }
+        let isProven = there.allSatisfy { options.memory.recall(store.path(of: $0.digest)) == $0.digest }
+        let first = there.first ?? Artifact(digest: Digest.of([]), size: 0)
+        return isProven ? .present(first) : .known(first)
+    }
+
+    func open(lane index: Int) throws -> (any LaneSink)? {
+        let missing = try wanted(in: index).filter { file in
+            guard let blob = known(file) else { return true }
+            return try !isWhole(blob)
+        }
+        guard !missing.isEmpty else { return nil }
+        return OllamaLaneSink(missing, of: bundle, to: store) { [self] files in
+            pending.withLock { pending in files.forEach { pending[$0.key] = $0.value } }
+        }
+    }
+
+    private func wanted(in lane: Int) -> [Int] { bundle.lanes[lane].files.filter(layout.wanted.contains) }
+
+    /// What a file will be, where somebody vouches for it.
+    private func known(_ file: Int) -> Artifact? {
+        let source = bundle.files[file].source
+        return source.digest.map { Artifact(digest: $0, size: source.size) }
+    }
+
+    /// Whether a blob is here and is what its name says. It is read once, and not again while it does not change.
+    private func isWhole(_ blob: Artifact) throws -> Bool {
+        guard try store.contains(blob) else { return false }
+        let path = store.path(of: blob.digest)
+        if let digest = options.memory.recall(path) { return digest == blob.digest }
+        let start = WallClock.now
+        let digest = try Digest.of(try store.blob(blob))
+        options.memory.remember(path, digest, start)
+        return digest == blob.digest
+    }
+
+    // MARK: Commit
+
+    func commit(_ files: [Artifact?]) throws -> ExportReceipt {
+        let weights = try layout.wanted.reduce(into: [Int: Artifact]()) { $0[$1] = try publish($1, files[$1]) }
+        let arrangement = try layout.arranged(
+            try headers { file in try store.blob(try artifact(file, weights[file])) })
+        let card = bundle.card.completed(for: arrangement.config.modelFamily)
+        var config = arrangement.config
+        (config.renderer, config.parser, config.requires) = (card.renderer, card.parser, card.requires)
+
+        var layers = try arrangement.layers.map { layer in
+            (bundle.files[layer.file].path.text, layer.mediaType, try artifact(layer.file, weights[layer.file]))
+        }
+        for (mediaType, bytes) in try Self.texts(of: card) {
+            layers.append((OllamaMediaType.title(mediaType), mediaType, try store.put(bytes)))
+        }
+        let configBlob = try store.put(config.bytes)
+        let manifest = OllamaManifest(
+            config: Descriptor(mediaType: MediaType.dockerConfig, digest: configBlob.digest, size: configBlob.size),
+            layers: layers.map { Descriptor(mediaType: $0.1, digest: $0.2.digest, size: $0.2.size) })
+        for name in options.names { try store.publish(manifest.bytes, as: name, replaces: options.replaces) }
+        try checkBlobs(layers.map(\.2) + [configBlob])
+        let digest = Digest.of(manifest.bytes)
+        return ExportReceipt(
+            identity: digest, reference: "ollama:\(options.names[0].short)@\(digest)",
+            outputs: layers.map { ($0.0, $0.2) })
+    }
+
+    /// The small layers, in the order of the manifest.
+    private static func texts(of card: ModelCard) throws -> [(mediaType: String, bytes: [UInt8])] {
+        var layers: [(mediaType: String, bytes: [UInt8]?)] = [
+            (OllamaMediaType.template, card.template.map { Array($0.utf8) }),
+            (OllamaMediaType.system, card.system.map { Array($0.utf8) }),
+        ]
+        layers += card.licenses.map { (OllamaMediaType.license, Array($0.utf8)) }
+        layers.append((OllamaMediaType.parameters, try OllamaParameters.bytes(of: card.parameters)))
+        layers.append((OllamaMediaType.messages, OllamaMessages.bytes(of: card.messages)))
+        return layers.compactMap { layer in layer.bytes.map { (layer.mediaType, $0) } }
+    }
+
+    /// Gives a file that was written its name.
+    private func publish(_ index: Int, _ made: Artifact?) throws -> Artifact {
+        let blob = try artifact(index, made ?? known(index))
+        if let file = pending.withLock({ $0.removeValue(forKey: index) }) {
+            let isWhole = try store.contains(blob) && options.memory.recall(store.path(of: blob.digest)) == blob.digest
+            try store.publish(file, as: blob.digest, replaces: !isWhole)
+        }
+        return blob
+    }
+
+    private func artifact(_ index: Int, _ artifact: Artifact?) throws -> Artifact {
+        guard let artifact else {
+            throw KapsuleError(
+                .defect, id: "ollama.blob-unknown", "\(bundle.files[index].path) was never written to \(name)")
+        }
+        return artifact
+    }
+
+    /// Ollama removes blobs that no manifest names, when it starts; it may have done so a moment before the manifest came.
+    private func checkBlobs(_ blobs: [Artifact]) throws {
+        for blob in blobs where try !store.contains(blob) {
+            throw KapsuleError(
+                .unavailable, id: "ollama.blob-removed",
+                "blob \(blob.digest) disappeared from \(store.path) while the model was made",
+                remedy: "run the command again; Ollama was started in between, and cleans up when it starts")
+        }
+    }
+}
