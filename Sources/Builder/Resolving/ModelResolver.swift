@@ -15,15 +15,23 @@ public struct ModelResolver: Sendable {
         public let image: @Sendable (SourceReference) throws -> Image?
         /// Brings a layer, verified and uncompressed, to where any range of it can be read.
         public let fetch: @Sendable (Image, Descriptor) throws -> any ByteSource
+        /// Finds a model that has only a bare name in the registry that Ollama would ask; nil when it has none. Asked last.
+        public let distant: @Sendable (String, (BundlePath) -> Bool) throws -> FoundModel?
+        /// Hears what a person may want to know.
+        public let note: @Sendable (String) -> Void
 
         public init(
             model: @escaping @Sendable (SourceReference, (BundlePath) -> Bool) throws -> FoundModel?,
             image: @escaping @Sendable (SourceReference) throws -> Image?,
-            fetch: @escaping @Sendable (Image, Descriptor) throws -> any ByteSource
+            fetch: @escaping @Sendable (Image, Descriptor) throws -> any ByteSource,
+            distant: @escaping @Sendable (String, (BundlePath) -> Bool) throws -> FoundModel? = { _, _ in nil },
+            note: @escaping @Sendable (String) -> Void = { _ in }
         ) {
             self.model = model
             self.image = image
             self.fetch = fetch
+            self.distant = distant
+            self.note = note
         }
     }
 
@@ -114,9 +122,22 @@ public struct ModelResolver: Sendable {
 
     private func find(_ reference: SourceReference, _ wants: (BundlePath) -> Bool) throws -> FoundModel? {
         if let found = try elsewhere.model(reference, wants) { return found }
-        return try elsewhere.image(reference).map { image in
-            try ImageModel.find(in: image, wants: wants, fetch: { try elsewhere.fetch(image, $0) })
+        if let image = try elsewhere.image(reference) { return try find(in: image, wants) }
+        // What is nearly the name of a file here was meant as one: nobody else is asked for a slip of the fingers.
+        guard case .pathOrModelName(let name) = reference, try suggestion(name) == nil else { return nil }
+        return try elsewhere.distant(name, wants)
+    }
+
+    private func find(in image: Image, _ wants: (BundlePath) -> Bool) throws -> FoundModel {
+        guard OllamaSource.isOllama(image) else {
+            return try ImageModel.find(in: image, wants: wants, fetch: { try elsewhere.fetch(image, $0) })
         }
+        return try OllamaSource.find(
+            in: image, named: image.origin.name, origin: Origin(), wants: wants, note: elsewhere.note)
+    }
+
+    private func suggestion(_ name: String) throws -> String? {
+        Suggestion.nearest(to: name, among: try Directories.names(in: context))
     }
 
     private struct Line {
@@ -150,12 +171,11 @@ public struct ModelResolver: Sendable {
     }
 
     private func notFound(_ line: Line, _ reference: SourceReference) throws -> KapsuleError {
-        let names = try Directories.names(in: context)
-        let suggestion = Suggestion.nearest(to: line.value, among: names).map { "did you mean \($0)?" }
+        let suggestion = try suggestion(line.value).map { "did you mean \($0)?" }
         if case .pathOrModelName = reference, line.word == .from {
             return KapsuleError(
                 .usage, id: "source.not-found",
-                "'\(line.value)' is neither a file or directory of the context \(context), nor an image of the local store",
+                "'\(line.value)' is neither a file or directory of the context \(context), nor an image of the local store, nor a model of Ollama's",
                 remedy: suggestion ?? "check the name; an image of a registry is written oci://HOST/REPOSITORY:TAG")
         }
         return KapsuleError(

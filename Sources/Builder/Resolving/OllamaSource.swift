@@ -1,36 +1,31 @@
 public import KapsuleCore
 internal import KapsuleIO
-public import ModelfileParser
+internal import ModelfileParser
 public import OCI
 internal import Ollama
 
 /// The model inside an image of Ollama's: GGUF files, and a Modelfile that says the rest.
 public enum OllamaSource {
+    /// Whether an image is one of Ollama's.
+    public static func isOllama(_ image: Image) -> Bool { OllamaModel.isOllama(image.manifest.content) }
+
     /// - Parameters:
-    ///   - name: as it was asked for, complete.
+    ///   - name: for the identity.
     ///   - wants: which files of the model are wanted.
     ///   - note: hears what is passed by.
     public static func find(
-        in image: Image, named name: OllamaName, wants: (BundlePath) -> Bool, note: (String) -> Void
+        in image: Image, named name: String, origin: Origin, wants: (BundlePath) -> Bool, note: (String) -> Void
     ) throws -> FoundModel {
         let model = try OllamaModel(reading: image)
         for remark in model.remarks { note(remark) }
         let files = try model.files.map { (file: $0, path: try BundlePath(validating: $0.path)) }
-        let wanted = files.filter { wants($0.path) }
         return FoundModel(
-            name: name.short, revision: image.manifest.digest.description, origin: origin(name, image),
-            candidates: try wanted.map { file, path in
+            name: name, revision: image.manifest.digest.description, origin: origin,
+            candidates: try files.filter { wants($0.path) }.map { file, path in
                 FoundModel.Candidate(
-                    file: ModelBundle.File(
-                        path: path, role: file.role, source: try image.origin.blob(file.descriptor)),
-                    identity: "ollama \(file.word) \(file.descriptor.digest)")
+                    file: ModelBundle.File(path: path, role: file.role, source: try image.origin.blob(file.descriptor)),
+                    identity: "ollama \(file.path) \(file.descriptor.digest)")
             },
-            modelfile: try model.modelfile(named: image.origin.name, keeping: { wants($0) }))
-    }
-
-    private static func origin(_ name: OllamaName, _ image: Image) -> Origin {
-        Origin(
-            url: "\(name.scheme)://\(name.host)/\(name.namespace)/\(name.model)",
-            revision: image.manifest.digest.description, title: name.short)
+            modelfile: try model.modelfile(named: image.origin.name, keeping: wants))
     }
 }

@@ -125,7 +125,7 @@ final class OllamaSession: ExportSession {
         let digest = Digest.of(manifest.bytes)
         return ExportReceipt(
             identity: digest, reference: "ollama:\(options.names[0].short)@\(digest)",
-            outputs: layers.map { ($0.0, $0.2) })
+            outputs: layers.map { ($0.0, $0.2) }, ollamaStore: store.path)
     }
 
     /// The small layers, in the order of the manifest.

@@ -27,7 +27,7 @@ struct Build: Verb {
 
     @Option(
         help: ArgumentHelp(
-            "What is made: oci, oci-archive, verity, emwp, repart or hf; repeatable.", valueName: "format"))
+            "What is made: oci, oci-archive, verity, emwp, repart, hf or ollama; repeatable.", valueName: "format"))
     var format: [BuildFormat] = []
 
     @Option(
@@ -132,7 +132,7 @@ struct Build: Verb {
 enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
     case oci
     case archive = "oci-archive"
-    case verity, emwp, repart, hf
+    case verity, emwp, repart, hf, ollama
 
     var kind: OutputSpec.Kind {
         switch self {
@@ -142,6 +142,7 @@ enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
         case .emwp: .emwp
         case .repart: .repart
         case .hf: .hf
+        case .ollama: .ollama
         }
     }
 }

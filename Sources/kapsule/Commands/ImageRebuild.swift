@@ -52,7 +52,8 @@ struct ImageRebuild {
             model.exclude = options.exclude
             var settings = BuildSettings(
                 model: model, registry: registry,
-                tags: output.kind?.isImage == true ? names.map(\.description) : [], outputs: [output], verity: verity,
+                tags: output.kind?.takesTags == true && output.name == nil ? names.map(\.description) : [],
+                outputs: [output], verity: verity,
                 encryption: encryption, decryption: decryption, vault: vault)
             settings.image = given
             settings.concurrency = options.concurrency

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Exporters
 internal import KapsuleCore
 internal import OCI
+internal import Ollama
 
 struct Inspect: Verb {
     static let configuration = CommandConfiguration(
@@ -16,7 +17,8 @@ struct Inspect: Verb {
             """)
 
     @Argument(
-        help: "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, or an image file."
+        help:
+            "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, ollama:NAME, or an image file."
     )
     var what: String
 
@@ -44,6 +46,10 @@ struct Inspect: Verb {
         let locator = try ImageLocator(toolbox, registry)
         let image = try Image(
             try locator.origin(of: what, prefersStore: false), platform: platform.flatMap(Platform.init))
+        if OllamaModel.isOllama(image.manifest.content) {
+            let description = try OllamaDescription(image)
+            return try toolbox.print(json ? description.json.pretty : description.text)
+        }
         let description = try ImageDescription(image)
         try toolbox.print(json ? description.json.pretty : description.text)
     }

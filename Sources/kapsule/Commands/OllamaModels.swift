@@ -20,7 +20,12 @@ struct OllamaModels {
     }
 
     private func model(_ origin: any ImageOrigin, _ name: OllamaName) throws -> FoundModel {
-        try OllamaSource.find(
-            in: try Image(origin), named: name, wants: wants, note: { locator.toolbox.note("note: \($0)") })
+        let image = try Image(origin)
+        return try OllamaSource.find(
+            in: image, named: name.short,
+            origin: Origin(
+                url: "\(name.scheme)://\(name.host)/\(name.namespace)/\(name.model)",
+                revision: image.manifest.digest.description, title: name.short),
+            wants: wants, note: { locator.toolbox.note("note: \($0)") })
     }
 }

@@ -2,7 +2,9 @@ internal import ArgumentParser
 internal import Exporters
 internal import KapsuleCore
 internal import KapsuleIO
+internal import ModelfileParser
 internal import OCI
+internal import Ollama
 internal import Store
 
 struct Pull: Verb {
@@ -41,6 +43,9 @@ struct Pull: Verb {
 
     func run(in toolbox: Toolbox) async throws {
         let locator = try ImageLocator(toolbox, registry)
+        if let name = OllamaLocator.name(in: reference) {
+            return try await pull(try OllamaName(parsing: name), locator)
+        }
         let name = reference.hasPrefix("oci://") ? String(reference.dropFirst(6)) : reference
         let reference = try Reference(parsing: name)
         guard reference.host != nil else {
@@ -48,12 +53,27 @@ struct Pull: Verb {
                 .usage, id: "reference.no-host", "'\(reference)' names no registry",
                 remedy: "write HOST/REPOSITORY:TAG, for example docker.io/library/\(reference)")
         }
-        let image = try export.image(try locator.registry(reference))
+        try await pull(try locator.registry(reference), as: reference, text: "oci://\(reference)", locator)
+    }
+
+    /// From the registry, whatever Ollama's store on this machine has.
+    private func pull(_ name: OllamaName, _ locator: ImageLocator) async throws {
+        // What has no place for names takes one that no image could have.
+        let reference = export.builtOutput == nil ? try Reference(parsing: name.reference.description) : name.reference
+        try await pull(try locator.ollama.remote(name), as: reference, text: "ollama://\(name.short)", locator)
+    }
+
+    private func pull(
+        _ origin: any ImageOrigin, as reference: Reference, text: String, _ locator: ImageLocator
+    ) async throws {
+        let toolbox = locator.toolbox
+        let image = try export.image(origin)
         let use = try locator.store.use()
         if let output = export.builtOutput {
             let rebuild = ImageRebuild(
-                given: GivenImage(image: image, text: "oci://\(reference)"), names: [reference], options: export,
-                output: output, registry: registry, encryption: try .parse([]), decryption: decryption, vault: vault,
+                given: GivenImage(image: image, text: text), names: [reference], options: export,
+                output: output.named(OllamaLocator.name(in: text)), registry: registry, encryption: try .parse([]),
+                decryption: decryption, vault: vault,
                 verity: try verity)
             for line in try await rebuild.run(in: toolbox) { try toolbox.print(line) }
             return withExtendedLifetime(use) {}
@@ -89,7 +109,9 @@ struct Export: Verb {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        if export.output == nil { throw ValidationError("Say where to write: --output DIR.") }
+        if export.output == nil, export.format == .copy || export.format.needsOutput {
+            throw ValidationError("Say where to write: --output DIR.")
+        }
         if export.format == .files, !encryption.keys.isEmpty {
             throw ValidationError(
                 "--format hf writes plain files, which cannot be encrypted: leave out --encryption-key.")
@@ -111,11 +133,11 @@ struct Export: Verb {
         let use = try locator.store.use()
         let origin = try locator.origin(of: source, prefersStore: true)
         let image = try export.image(origin)
-        let names =
-            try ImageLocator.isPlace(source) || Digest(parsing: source) != nil ? [] : [try Reference(parsing: source)]
+        let names = try names()
         if let output = export.builtOutput {
             let rebuild = ImageRebuild(
-                given: GivenImage(image: image, text: source), names: names, options: export, output: output,
+                given: GivenImage(image: image, text: source), names: names, options: export,
+                output: output.named(OllamaLocator.name(in: source)),
                 registry: try .parse([]), encryption: encryption, decryption: decryption, vault: vault,
                 verity: try verity)
             for line in try await rebuild.run(in: toolbox) { try toolbox.print(line) }
@@ -128,5 +150,11 @@ struct Export: Verb {
         let digest = try await writer.write(image, named: names, tags: tag.map { [$0] } ?? [])
         withExtendedLifetime(use) {}
         try toolbox.print("\(export.output ?? "")@\(digest)")
+    }
+
+    /// What the image is called at its destination; nothing where the source has no name that an image could have.
+    private func names() throws -> [Reference] {
+        let isPlace = try ImageLocator.isPlace(source) || OllamaLocator.name(in: source) != nil
+        return isPlace || Digest(parsing: source) != nil ? [] : [try Reference(parsing: source)]
     }
 }

@@ -7,15 +7,16 @@ internal import Store
 
 struct Push: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Send an image of the local store, of a layout or of an archive, to a registry.",
+        abstract: "Send an image of the local store, of a layout, of an archive or of Ollama's store to a registry.",
         discussion: """
             Blobs that the registry has are not sent again.
 
               kapsule push mistral:7b ghcr.io/acme/mistral:7b
               kapsule push oci:./layout:7b localhost:5000/mistral:7b
+              kapsule push ollama:llama3.2 localhost:5000/library/llama3.2:latest
             """)
 
-    @Argument(help: "A name of the local store, oci:DIR[:TAG], or oci-archive:FILE[:TAG].")
+    @Argument(help: "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], or ollama:NAME.")
     var source: String
 
     @Argument(help: "HOST/REPOSITORY[:TAG]; without it, SRC names the registry too.")

@@ -14,6 +14,7 @@ struct Verify: Verb {
               kapsule verify mistral:7b
               kapsule verify oci:./layout
               kapsule verify model.oci.tar
+              kapsule verify ollama:
               kapsule verify model.mpk --root-hash ROOTHASH_OFFSET_UUID --model-id NAME@REVISION
               kapsule verify model.emwp --root-hash ROOTHASH_OFFSET_UUID --key-file KEY
 
@@ -23,7 +24,7 @@ struct Verify: Verb {
 
     @Argument(
         help:
-            "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, or an image file; nothing for the whole store."
+            "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, ollama:NAME, an image file, or a directory of Ollama's; nothing for the whole store."
     )
     var what: String?
 
@@ -40,6 +41,10 @@ struct Verify: Verb {
         guard let what else { return try await verifyStore(toolbox) }
         if try !ImageArchive.isTar(what), let file = try ImageFile(what, proof, toolbox) {
             return try toolbox.print(await file.check())
+        }
+        if let store = try OllamaStoreCheck.store(what, toolbox.environment) {
+            let check = OllamaStoreCheck(store: store, concurrency: concurrency, toolbox: toolbox)
+            return try toolbox.print(await check.run())
         }
         let locator = try ImageLocator(toolbox, registry)
         if let place = try locator.place(what) {

@@ -7,6 +7,7 @@ internal import KapsuleCrypto
 internal import KapsuleIO
 internal import ModelfileParser
 internal import OCI
+internal import Ollama
 internal import Store
 
 /// What decides a build.
@@ -142,6 +143,10 @@ struct Workshop {
                     .check(receipt.outputs, in: path)
                 continue
             }
+            if let path = receipt.ollamaStore {
+                try await verify(modelIn: path, receipt.reference)
+                continue
+            }
             if let path = receipt.imagePath {
                 try await verify(
                     imageAt: path, receipt.reference, identity: results.bundle.identity, diskKey: prepared.diskKey)
@@ -150,6 +155,14 @@ struct Workshop {
             let image = try Image(try locator.origin(of: receipt.reference, prefersStore: false))
             try await BlobCheck(concurrency: settings.concurrency, progress: toolbox.progress).check(image)
         }
+    }
+
+    private func verify(modelIn store: String, _ reference: String) async throws {
+        let name = reference.dropFirst("ollama:".count).split(separator: "@").first.map(String.init) ?? ""
+        guard let origin = try OllamaOrigin(try OllamaName(parsing: name), in: OllamaStore(store)) else {
+            throw KapsuleError(.unverified, id: "ollama.not-found", "\(store) has no model '\(name)' any more")
+        }
+        try await BlobCheck(concurrency: settings.concurrency, progress: toolbox.progress).check(try Image(origin))
     }
 
     private func verify(
@@ -170,14 +183,16 @@ struct Workshop {
         let keyring = try settings.decryption.keyring(settings.vault, in: toolbox)
         let fetcher = LayerFetcher(store: locator.store, keyring: keyring, progress: toolbox.progress)
         let given = settings.image?.image
-        let sources = ModelSources(toolbox: toolbox, settings: settings)
+        let sources = ModelSources(toolbox: toolbox, settings: settings, locator: locator)
         return ModelResolver(
             context: loaded.context, rules: settings.model.rules,
             reservedLayers: 1 + (base?.manifest.layers.count ?? 0), keepsModes: settings.verity.keepModes,
             looksOnDisk: given == nil, cache: cache,
             elsewhere: ModelResolver.Sources(
                 model: { given == nil ? try sources.find($0, wants: $1) : nil },
-                image: { try given ?? openImage($0, from: loaded.context) }, fetch: fetcher.fetch))
+                image: { try given ?? openImage($0, from: loaded.context) }, fetch: fetcher.fetch,
+                distant: { given == nil ? try sources.findDistant($0, wants: $1) : nil },
+                note: { [toolbox] in toolbox.note("note: \($0)") }))
     }
 
     /// - Parameter context: where relative paths start.
@@ -194,7 +209,7 @@ struct Workshop {
             return try Image(locator.layout(path(local), named: "oci:\(local.path)"))
         case .archive(let local): return try Image(locator.archive(path(local)))
         case .pathOrModelName(let name):
-            return try locator.stored(name).map { try Image($0) }
+            return try locator.hasStored(name) ? try locator.stored(name).map { try Image($0) } : nil
         case .path, .hub, .ollama, .git: return nil
         }
     }

@@ -36,13 +36,20 @@ struct BuildOutputs {
         }
         let hasRemote = tags.contains { $0.host != nil }
         if outputs.isEmpty {
-            guard kinds.allSatisfy({ $0 == .oci }) else { throw needsDirectory(kinds) }
-            if tags.contains(where: { $0.host == nil }) || tags.isEmpty { specs.append(OutputSpec(.store, to: nil)) }
-            if hasRemote { specs.append(OutputSpec(.registry, to: nil)) }
+            guard kinds.allSatisfy({ $0 == .oci || !$0.needsDestination }) else { throw needsDirectory(kinds) }
+            specs += kinds.filter { !$0.needsDestination }.map { OutputSpec($0, to: nil) }
+            if kinds.contains(.oci) { specs += tagged(tags) }
         }
         if pushes, !specs.contains(where: { $0.kind == .registry }) { specs.append(OutputSpec(.registry, to: nil)) }
         try check(specs, tags, hasRemote)
         return specs
+    }
+
+    /// Where images go that no `--output` has a place for.
+    private static func tagged(_ tags: [Reference]) -> [OutputSpec] {
+        let isLocal = tags.isEmpty || tags.contains { $0.host == nil }
+        let isRemote = tags.contains { $0.host != nil }
+        return (isLocal ? [OutputSpec(.store, to: nil)] : []) + (isRemote ? [OutputSpec(.registry, to: nil)] : [])
     }
 
     private static func needsDirectory(_ kinds: [OutputSpec.Kind]) -> KapsuleError {
@@ -58,7 +65,7 @@ struct BuildOutputs {
                 .usage, id: "usage.push-without-host", "there is nothing to push: no --tag names a registry",
                 remedy: "add --tag HOST/REPOSITORY:TAG")
         }
-        if !tags.isEmpty, !specs.contains(where: { $0.kind?.isImage ?? true }) {
+        if !tags.isEmpty, !specs.contains(where: { $0.kind?.takesTags ?? true }) {
             throw KapsuleError(
                 .usage, id: "usage.tag-without-image", "--tag names an image, and none is made",
                 remedy: "leave --tag out, or add --output type=store or --push")
@@ -82,6 +89,9 @@ struct BuildOutputs {
             case .hf:
                 return [DirectoryExporter(to: directory, replaces: replaces, progress: locator.toolbox.progress)]
             case .repart: return [verity.diskExporter(to: directory, replaces: replaces)]
+            case .ollama:
+                let output = OllamaOutput(destination: spec.destination, name: spec.name, tags: tags)
+                return [try output.exporter(replaces: replaces, in: locator.toolbox)]
             }
         }
     }

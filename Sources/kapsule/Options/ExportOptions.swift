@@ -15,6 +15,9 @@ struct ExportOptions: ParsableArguments {
             valueName: "format"))
     var format = ExportFormat.copy
 
+    @Option(help: ArgumentHelp("What the model is called, with --format ollama.", valueName: "name"))
+    var name: String?
+
     @Option(help: ArgumentHelp("Take only files that match; layers without any are not fetched.", valueName: "glob"))
     var include: [String] = []
 
@@ -44,7 +47,7 @@ struct ExportOptions: ParsableArguments {
     /// The output of the build that makes it; nil for what takes no build.
     var builtOutput: OutputSpec? {
         guard case .built(let format) = format else { return nil }
-        return OutputSpec(format.kind, to: output)
+        return OutputSpec(format.kind, to: output, name: format == .ollama ? name : nil)
     }
 
     func validate() throws {
@@ -54,6 +57,9 @@ struct ExportOptions: ParsableArguments {
         }
         for pattern in exclude + include where PathPattern(pattern) == nil {
             throw ValidationError("'\(pattern)' is a pattern that matches nothing.")
+        }
+        if name != nil, format != .built(.ollama) {
+            throw ValidationError("--name is what a model is called in Ollama's store: it goes with --format ollama.")
         }
         let isCopy = format == .copy || format == .archive
         if unzip, !isCopy {

@@ -10,14 +10,17 @@ struct ImageLocator {
     let toolbox: Toolbox
     let registries: RegistrySession
     let store: ImageStore
+    let ollama: OllamaLocator
 
     init(_ toolbox: Toolbox, _ flags: RegistryFlags) throws {
         self.toolbox = toolbox
         registries = try toolbox.registries(flags)
+        ollama = OllamaLocator(toolbox, registries, flags)
         store = try toolbox.store()
     }
 
-    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `oci://HOST/REPO`, a name of the local store, or a reference of a registry.
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `oci://HOST/REPO`, `ollama:NAME`, a name of the local store, or a
+    /// reference of a registry.
     ///
     /// - Parameter prefersStore: whether a name with a host is looked for in the store, rather than in its registry.
     func origin(of text: String, prefersStore: Bool) throws -> any ImageOrigin {
@@ -25,6 +28,7 @@ struct ImageLocator {
             return try registry(
                 try Reference(parsing: text.split(separator: "://", maxSplits: 1).last.map(String.init) ?? ""))
         }
+        if let name = OllamaLocator.name(in: text) { return try ollama.origin(name, onlyHere: prefersStore) }
         if text.hasPrefix("oci:") { return try layout(String(text.dropFirst(4)), named: text) }
         if text.hasPrefix("oci-archive:") { return try archive(String(text.dropFirst(12))) }
         if try ImageArchive.isTar(text) { return try archive(text) }
@@ -38,6 +42,12 @@ struct ImageLocator {
             throw try notInStore(text, reference)
         }
         return try registry(reference)
+    }
+
+    /// Whether the local store has an image of that name; false for what can be no such name.
+    func hasStored(_ name: String) throws -> Bool {
+        guard let name = try? storedName(name) else { return false }
+        return try store.descriptor(for: name) != nil
     }
 
     /// A name or a digest of the local store; nil when it has none such.

@@ -19,7 +19,9 @@ struct OllamaLocator {
 
     /// What stands behind `ollama:` or `ollama://`; nil for any other word.
     static func name(in text: String) -> String? {
-        for prefix in ["ollama://", "ollama:"] where text.hasPrefix(prefix) { return String(text.dropFirst(prefix.count)) }
+        for prefix in ["ollama://", "ollama:"] where text.hasPrefix(prefix) {
+            return String(text.dropFirst(prefix.count))
+        }
         return nil
     }
 
@@ -48,10 +50,12 @@ struct OllamaLocator {
         let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let name = try OllamaName(parsing: parts[0])
         if let found = try stored(name) {
-            guard parts.count == 1 || Digest(parsing: parts[1]) == (try found.root().digest) else {
+            let digest = try found.root().digest
+            guard parts.count == 1 || Digest(parsing: parts[1]) == digest else {
                 throw KapsuleError(
-                    .unverified, id: "ollama.digest", "\(found.name) is \(try found.root().digest), not \(parts[1])",
-                    remedy: "the name was given to another model since: make that one again, or leave out what is behind @")
+                    .unverified, id: "ollama.digest", "\(found.name) is \(digest), not \(parts[1])",
+                    remedy:
+                        "the name was given to another model since: make that one again, or leave out what is behind @")
             }
             return found
         }

@@ -40,7 +40,7 @@ struct OllamaOutput {
         guard !names.isEmpty else {
             throw KapsuleError(
                 .usage, id: "usage.ollama-name", "a model in Ollama's store has a name, and none is given",
-                remedy: "add --tag [NAMESPACE/]MODEL[:TAG]")
+                remedy: "give it one: --tag NAME with build, --name NAME with pull and export")
         }
         return names
     }

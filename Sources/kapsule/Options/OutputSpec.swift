@@ -24,6 +24,8 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         case repart
         /// The model's files, in a directory.
         case hf
+        /// A model in a directory of Ollama's: the one named, else the one that Ollama uses.
+        case ollama
 
         /// A layout whose name ends in `.tar` is an archive, as buildx has it, unless a directory is called so.
         func forDestination(_ path: String?) -> Kind {
@@ -36,52 +38,73 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         var needsDestination: Bool {
             switch self {
             case .oci, .archive, .verity, .emwp, .repart, .hf: true
-            case .registry, .store: false
+            case .registry, .store, .ollama: false
             }
         }
 
         /// Whether nothing else goes to its directory.
         var wantsDirectoryAlone: Bool {
             switch self {
-            case .oci, .archive, .hf: true
+            case .oci, .archive, .hf, .ollama: true
             case .verity, .emwp, .repart, .registry, .store: false
             }
         }
+
+        /// Whether a directory may be named.
+        var takesDestination: Bool { needsDestination || self == .ollama }
 
         /// Whether it is an image with tags.
         var isImage: Bool {
             switch self {
             case .oci, .archive, .registry, .store: true
-            case .verity, .emwp, .repart, .hf: false
+            case .verity, .emwp, .repart, .hf, .ollama: false
             }
         }
+
+        /// Whether tags say what it is called.
+        var takesTags: Bool { isImage || self == .ollama }
     }
 
     /// Nil where `--format` decides.
     let kind: Kind?
     let destination: String?
+    /// What it is called, where that is not for the tags to say.
+    let name: String?
 
     init?(argument text: String) {
         guard text.hasPrefix("type=") || text.contains(",dest=") else {
             guard !text.isEmpty else { return nil }
-            (kind, destination) = (nil, text)
+            (kind, destination, name) = (nil, text, nil)
             return
         }
         var values: [Substring: Substring] = [:]
         for part in text.split(separator: ",") {
             let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard pair.count == 2, ["type", "dest"].contains(pair[0]), values[pair[0]] == nil else { return nil }
+            guard pair.count == 2, ["type", "dest", "name"].contains(pair[0]), values[pair[0]] == nil else {
+                return nil
+            }
             values[pair[0]] = pair[1]
         }
         guard let type = values["type"], let kind = Kind(rawValue: String(type)) else { return nil }
         destination = values["dest"].map(String.init)
         self.kind = kind.forDestination(destination)
-        guard kind.needsDestination == (destination?.isEmpty == false) else { return nil }
+        name = values["name"].map(String.init)
+        guard destination.map({ !$0.isEmpty && kind.takesDestination }) ?? !kind.needsDestination else { return nil }
+        guard name.map({ !$0.isEmpty && kind == .ollama }) ?? true else { return nil }
     }
 
-    init(_ kind: Kind, to destination: String?) {
+    init(_ kind: Kind, to destination: String?, name: String? = nil) {
         self.kind = kind
         self.destination = destination
+        self.name = name
+    }
+
+    /// The same, with a name for a model of Ollama's that has none yet.
+    ///
+    /// - Parameter name: `NAME` or `NAME@sha256:…`.
+    func named(_ name: String?) -> OutputSpec {
+        guard kind == .ollama, self.name == nil, let name = name?.split(separator: "@").first else { return self }
+        return OutputSpec(.ollama, to: destination, name: String(name))
     }
 
     static let defaultValueDescription = "type=oci,dest=DIR"

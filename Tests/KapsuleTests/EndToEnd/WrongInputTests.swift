@@ -55,7 +55,7 @@ import Testing
         Mistake(
             testDescription: "neither a file nor an image", modelfile: "FROM weigths.bin\n",
             errors: """
-                Modelfile:1:6: error: 'weigths.bin' is neither a file or directory of the context $DIR/work/m, nor an image of the local store
+                Modelfile:1:6: error: 'weigths.bin' is neither a file or directory of the context $DIR/work/m, nor an image of the local store, nor a model of Ollama's
                   1 | FROM weigths.bin
                     |      ^^^^^^^^^^^
                 help: did you mean weights.bin?

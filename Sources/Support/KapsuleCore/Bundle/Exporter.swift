@@ -98,11 +98,14 @@ public struct ExportReceipt: Sendable {
     public let imagePath: String?
     /// The directory, where the output is plain files: `outputs` are then paths in it.
     public let directoryPath: String?
+    /// The directory that Ollama keeps models in, where the output is a model there.
+    public let ollamaStore: String?
 
     public init(
         identity: Digest, reference: String, outputs: [(name: String, artifact: Artifact)], imagePath: String? = nil,
-        directoryPath: String? = nil
+        directoryPath: String? = nil, ollamaStore: String? = nil
     ) {
+        self.ollamaStore = ollamaStore
         self.identity = identity
         self.reference = reference
         self.outputs = outputs

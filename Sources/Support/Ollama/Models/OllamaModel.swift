@@ -47,7 +47,9 @@ public struct OllamaModel: Sendable {
     /// - Throws: `.usage` for a model that says what no Modelfile can hold.
     public func modelfile(named name: String, keeping wants: (BundlePath) throws -> Bool) throws -> Modelfile {
         func paths(_ word: InstructionWord) throws -> [String] {
-            try files.filter { try $0.word == word && wants(try BundlePath(validating: $0.path)) }.map { "./\($0.path)" }
+            try files.filter { try $0.word == word && wants(try BundlePath(validating: $0.path)) }.map {
+                "./\($0.path)"
+            }
         }
         let from = try paths(.from)
         let text = try Modelfile.synthesised(

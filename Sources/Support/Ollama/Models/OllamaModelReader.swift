@@ -82,7 +82,8 @@ struct OllamaModelReader {
             try OllamaModel.bytes(layer, of: image), what: "the params of \(name)")
         card.parameters = parameters
         if !ignored.isEmpty {
-            remarks.append("\(name) has parameters that today's Ollama does not know: \(ignored.joined(separator: ", "))")
+            remarks.append(
+                "\(name) has parameters that today's Ollama does not know: \(ignored.joined(separator: ", "))")
         }
     }
 

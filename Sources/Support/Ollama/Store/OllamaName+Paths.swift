@@ -37,7 +37,8 @@ extension OllamaName {
     public init(of reference: Reference) throws(KapsuleError) {
         let parts = reference.repository.split(separator: "/").map(String.init)
         let host = reference.host.map { "\($0)/" } ?? ""
-        let path = parts.count == 1 && reference.host != nil ? "\(Self.defaultNamespace)/\(parts[0])" : reference.repository
+        let path =
+            parts.count == 1 && reference.host != nil ? "\(Self.defaultNamespace)/\(parts[0])" : reference.repository
         let name = parts.count <= 2 ? try? OllamaName(parsing: "\(host)\(path):\(reference.tag ?? "latest")") : nil
         guard let name else {
             throw KapsuleError(
