@@ -69,7 +69,7 @@ struct Pull: Verb {
         let toolbox = locator.toolbox
         let image = try export.image(origin)
         let use = try locator.store.use()
-        if let output = export.builtOutput {
+        if let output = export.builtOutput(of: image) {
             let rebuild = ImageRebuild(
                 given: GivenImage(image: image, text: text), names: [reference], options: export,
                 output: output.named(OllamaLocator.name(in: text)), registry: registry, encryption: try .parse([]),
@@ -134,7 +134,7 @@ struct Export: Verb {
         let origin = try locator.origin(of: source, prefersStore: true)
         let image = try export.image(origin)
         let names = try names()
-        if let output = export.builtOutput {
+        if let output = export.builtOutput(of: image) {
             let rebuild = ImageRebuild(
                 given: GivenImage(image: image, text: source), names: names, options: export,
                 output: output.named(OllamaLocator.name(in: source)),

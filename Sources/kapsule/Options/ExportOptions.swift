@@ -3,6 +3,7 @@ internal import Exporters
 internal import KapsuleCore
 internal import KapsuleIO
 internal import OCI
+internal import Ollama
 
 /// How an image is written: what pull and export share.
 struct ExportOptions: ParsableArguments {
@@ -48,6 +49,12 @@ struct ExportOptions: ParsableArguments {
     var builtOutput: OutputSpec? {
         guard case .built(let format) = format else { return nil }
         return OutputSpec(format.kind, to: output, name: format == .ollama ? name : nil)
+    }
+
+    /// The same, now that it is known what the image is: Ollama's have no archives to take files out of.
+    func builtOutput(of image: Image) -> OutputSpec? {
+        let isArchived = !OllamaModel.isOllama(image.manifest.content)
+        return format == .files && !isArchived ? OutputSpec(.hf, to: output) : builtOutput
     }
 
     func validate() throws {
