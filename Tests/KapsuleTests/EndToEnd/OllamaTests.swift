@@ -1,0 +1,436 @@
+import Foundation
+import KapsuleCore
+import KapsuleCrypto
+import TestSupport
+import Testing
+
+/// Models on their way into Ollama's store, and out of it.
+@Suite struct OllamaTests {
+    /// A sandbox whose Ollama store is its folder `work/models`.
+    private struct Place {
+        let sandbox: Sandbox
+        var work: String { "\(sandbox.path)/work" }
+        var models: String { "\(work)/models" }
+
+        init() throws {
+            sandbox = try Sandbox()
+            sandbox.environment["OLLAMA_MODELS"] = models
+        }
+
+        /// A context `m` with GGUF files and a Modelfile.
+        @discardableResult
+        func context(
+            _ modelfile: String = Self.modelfile, _ files: [String: GGUFBytes] = Self.files
+        ) throws -> String {
+            try sandbox.context("m", modelfile: modelfile) { path in
+                for (name, file) in files { try Data(file.bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)")) }
+                try Data("{}".utf8).write(to: URL(fileURLWithPath: "\(path)/config.json"))
+            }
+        }
+
+        static var files: [String: GGUFBytes] {
+            var lora = GGUFBytes.sample()
+            lora.add("general.type", "adapter")
+            var projector = GGUFBytes()
+            projector.add("general.architecture", "clip")
+            projector.add("general.type", "mmproj")
+            projector.addTensor("v.weight", [32, 2], type: 0, offset: 0)
+            projector.data = [UInt8](repeating: 3, count: 256)
+            var draft = GGUFBytes.sample()
+            draft.keys[0] = draft.text("general.architecture") + draft.number(UInt32(8)) + draft.text("qwen3")
+            return ["tiny.gguf": .sample(), "lora.gguf": lora, "vision.gguf": projector, "small.gguf": draft]
+        }
+
+        static let modelfile = #"""
+            FROM ./tiny.gguf
+            FROM ./vision.gguf
+            ADAPTER ./lora.gguf
+            DRAFT ./small.gguf
+            TEMPLATE """{{ .System }} <|x|> & {{ .Prompt }}
+            """
+            SYSTEM You are "terse" & <fun>.
+            PARAMETER stop <|im_end|>
+            PARAMETER stop "é "
+            PARAMETER temperature 0.7
+            PARAMETER top_p 1
+            PARAMETER num_ctx 1000000
+            PARAMETER use_mmap true
+            LICENSE MIT
+            LICENSE """Second
+            licence"""
+            MESSAGE user Hi
+            MESSAGE assistant Yo <b>
+            RENDERER r
+            PARSER p
+            REQUIRES v0.14.0
+            """#
+
+        func tree(_ name: String = "models") throws -> FileTree { try FileTree("\(work)/\(name)") }
+
+        func bytes(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
+        func blob(_ bytes: [UInt8], in store: String = "models") -> String {
+            "\(work)/\(store)/blobs/sha256-\(Digest.of(bytes).hex)"
+        }
+
+        func inode(_ path: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int
+        }
+    }
+
+    @Test(.enabled(if: TestProgram.pythonFormats.isUsable, "needs the Python package gguf"))
+    func aStoreIsEqualToOneWrittenByTheRules() throws {
+        let place = try Place()
+        let model = try place.context()
+        let line = try place.sandbox.done("build", "--format", "ollama", "-t", "acme/tiny:q1", model)
+        let description: [String: Any] = [
+            "files": [
+                ["model", "\(model)/tiny.gguf"], ["projector", "\(model)/vision.gguf"],
+                ["adapter", "\(model)/lora.gguf"], ["draft", "\(model)/small.gguf"],
+            ],
+            "template": "{{ .System }} <|x|> & {{ .Prompt }}\n", "system": "You are \"terse\" & <fun>.",
+            "licenses": ["MIT", "Second\nlicence"],
+            "params": [
+                "stop": ["<|im_end|>", "é "], "temperature": 0.7, "top_p": 1.0, "num_ctx": 1_000_000,
+                "use_mmap": true,
+            ],
+            "messages": [["user", "Hi"], ["assistant", "Yo <b>"]], "renderer": "r", "parser": "p",
+            "requires": "0.14.0",
+        ]
+        let json = "\(place.work)/model.json"
+        try JSONSerialization.data(withJSONObject: description).write(to: URL(fileURLWithPath: json))
+        let name = "registry.ollama.ai/acme/tiny/q1"
+        let tool = TestProgram.directory + "/ollama_store.py"
+        try TestProgram.pythonFormats.check([tool, "write", "\(place.work)/rules", name, json])
+        #expect(try place.tree().differences(from: place.tree("rules")) == [])
+        // Ten layers, a config and the manifest; no blob for what is left out.
+        #expect(try place.tree().files.count == 12)
+        let manifest = try place.bytes("\(place.models)/manifests/\(name)")
+        #expect(line == "ollama:acme/tiny:q1@\(Digest.of(manifest))")
+        #expect(
+            try TestProgram.pythonFormats.check([tool, "open", place.models, name]).split(separator: "\n")
+                == ["model llama 2", "projector clip 1", "adapter llama 2", "draft qwen3 2"])
+    }
+
+    @Test func aModelThatComesAndGoesStaysAsItIs() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let line = try sandbox.done("build", "--format", "ollama", "-t", "acme/tiny:q1", place.context())
+        try sandbox.directory.write("work/Modelfile", "FROM ollama://acme/tiny:q1\n")
+        #expect(
+            try sandbox.done("build", "-f", "Modelfile", "--verify", "-o", "type=ollama,dest=again,name=acme/tiny:q1")
+                == line)
+        #expect(try place.tree("again").differences(from: place.tree()) == [])
+
+        // By way of an image of kapsule's own.
+        try sandbox.done("build", "-t", "acme/tiny:q1", "ollama://acme/tiny:q1")
+        #expect(try sandbox.done("export", "acme/tiny:q1", "--format", "ollama", "-o", "third") == line)
+        #expect(try place.tree("third").differences(from: place.tree()) == [])
+
+        // And as files.
+        try sandbox.done("export", "ollama:acme/tiny:q1", "--format", "hf", "-o", "files")
+        #expect(
+            try FileTree("\(place.work)/files").files.filter { $0.hasSuffix(".gguf") }
+                == ["adapter.gguf", "draft.gguf", "mmproj.gguf", "model.gguf"])
+        #expect(try sandbox.done("build", "-o", "type=ollama,dest=fourth,name=acme/tiny:q1", "files") == line)
+        #expect(try place.tree("fourth").differences(from: place.tree()) == [])
+        #expect(sandbox.debris == [])
+    }
+
+    @Test(.enabled(if: EndToEnd.hasRegistry))
+    func aModelGoesThroughARegistryInOllamasForm() throws {
+        let place = try Place()
+        let registry = try ThrowawayRegistry()
+        let sandbox = place.sandbox
+        let line = try sandbox.done("build", "--format", "ollama", "-t", "tiny:q1", place.context())
+        let digest = try EndToEnd.digest(in: line)
+        let name = "\(registry.host)/library/tiny:q1"
+        #expect(
+            try sandbox.done("push", "ollama:tiny:q1", name) == "\(registry.host)/library/tiny@\(digest)")
+        #expect(
+            try place.bytes(registry.blob(digest))
+                == place.bytes(
+                    "\(place.models)/manifests/registry.ollama.ai/library/tiny/q1"))
+
+        // FROM an Ollama name, FROM an image's name, pull, and a bare name that only the registry has.
+        for source in ["ollama://\(name)", "oci://\(name)", "http://\(name)"] {
+            try sandbox.directory.write("work/Modelfile", "FROM \(source)\n")
+            let out = "type=ollama,dest=out-\(source.prefix(3)),name=tiny:q1"
+            #expect(try sandbox.done("build", "-f", "Modelfile", "-o", out) == line)
+            #expect(try place.tree("out-\(source.prefix(3))").differences(from: place.tree()) == [])
+        }
+        #expect(
+            try sandbox.done("pull", "ollama://\(name)", "--format", "ollama")
+                == "ollama:\(name)@\(digest)")
+        #expect(try sandbox.done("inspect", "ollama:\(name)").contains("Digest:       \(digest)\n"))
+        try FileManager.default.removeItem(atPath: place.models)
+        try sandbox.directory.write("work/Modelfile", "FROM \(registry.host)/library/tiny:q1\n")
+        #expect(try sandbox.done("build", "-f", "Modelfile", "-o", "type=ollama,dest=bare,name=tiny:q1") == line)
+        #expect(try sandbox.done("verify", "ollama://\(name)").hasSuffix("\(digest) is whole, 11 blobs"))
+    }
+
+    /// Ollama's registry: manifests are text/plain without a length, blobs are elsewhere.
+    private func quirky(_ store: String, spoilt: Bool = false) throws -> LoopbackServer {
+        let storage = try LoopbackServer { request in
+            guard let digest = request.path.split(separator: "/").last, request["Authorization"] == nil,
+                var bytes = try? [UInt8](Data(contentsOf: URL(fileURLWithPath: "\(store)/blobs/\(digest)")))
+            else { return .init(404) }
+            if spoilt, bytes.count > 500 { bytes[bytes.count - 1] ^= 1 }
+            return .init(200, [], bytes)
+        }
+        return try LoopbackServer { [storage] request in
+            let parts = request.path.split(separator: "/").map(String.init)
+            guard request.method == "GET", parts.count == 5, parts[0] == "v2", parts[1] == "library" else {
+                return .init(request.method == "HEAD" ? 405 : 404)
+            }
+            if parts[3] == "manifests" {
+                let path = "\(store)/manifests/registry.ollama.ai/library/\(parts[2])/\(parts[4])"
+                guard let bytes = try? [UInt8](Data(contentsOf: URL(fileURLWithPath: path))) else {
+                    return .init(
+                        404, [], Array(#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#.utf8))
+                }
+                return .init(200, ["Content-Type: text/plain; charset=utf-8"], bytes).with { $0.framing = .chunked }
+            }
+            let digest = parts[4].replacingOccurrences(of: ":", with: "-")
+            return .init(307, ["Location: \(storage.base)/bucket/\(digest)"])
+        }
+    }
+
+    @Test func aRegistryLikeOllamasIsReadAllTheSame() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let line = try sandbox.done("build", "--format", "ollama", "-t", "tiny:q1", place.context())
+        let registry = try quirky(place.models)
+        try FileManager.default.moveItem(atPath: place.models, toPath: "\(place.work)/theirs")
+        let moved = try quirky("\(place.work)/theirs")
+        #expect(
+            try sandbox.done(
+                "pull", "ollama://\(moved.host)/library/tiny:q1", "--format", "ollama", "--name", "tiny:q1")
+                == line)
+        #expect(try place.tree().differences(from: place.tree("theirs")) == [])
+
+        let missing = try sandbox.kapsule("pull", "ollama://\(registry.host)/library/nothing", "--format", "ollama")
+        #expect(missing.status == 5)
+        #expect(missing.errors.contains("library/nothing:latest"), "\(missing.errors)")
+    }
+
+    @Test func bytesThatAreNotWhatWasPromisedGetNoName() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        try sandbox.done("build", "--format", "ollama", "-t", "tiny:q1", place.context())
+        try FileManager.default.moveItem(atPath: place.models, toPath: "\(place.work)/theirs")
+        let spoilt = try quirky("\(place.work)/theirs", spoilt: true)
+        let outcome = try sandbox.kapsule(
+            "pull", "ollama://\(spoilt.host)/library/tiny:q1", "--format", "ollama", "--name", "tiny:q1")
+        #expect(outcome.status == 8)
+        #expect(outcome.errors.contains("is not what its source promised"), "\(outcome.errors)")
+        #expect((try? place.tree().files) ?? [] == [])
+    }
+
+    // MARK: What is there already
+
+    @Test func aBlobThatIsThereIsNotWrittenAgainAndADamagedOneIs() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let model = try place.context()
+        let weights = GGUFBytes.sample().bytes
+        let blob = place.blob(weights)
+        try sandbox.done("build", "--format", "ollama", "-t", "tiny:1", model)
+        let first = try place.inode(blob)
+        try sandbox.directory.write("work/m/Modelfile", "FROM ./tiny.gguf\nSYSTEM other\n")
+        try sandbox.done("build", "--format", "ollama", "-t", "tiny:2", model)
+        #expect(try place.inode(blob) == first)
+
+        var damaged = weights
+        damaged[damaged.count - 1] ^= 1
+        try FileManager.default.removeItem(atPath: blob)
+        try Data(damaged).write(to: URL(fileURLWithPath: blob))
+        try sandbox.done("build", "--format", "ollama", "-t", "tiny:3", model)
+        #expect(try place.bytes(blob) == weights)
+        #expect(try sandbox.done("verify", "ollama:").hasPrefix("\(place.models): 3 models are whole, "))
+        #expect(sandbox.debris == [])
+    }
+
+    @Test func aNameOfAnotherModelIsTakenOnlyByForce() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let model = try place.context("FROM ./tiny.gguf\n")
+        try sandbox.done("build", "--format", "ollama", "-t", "tiny", model)
+        let before = try place.bytes("\(place.models)/manifests/registry.ollama.ai/library/tiny/latest")
+        try sandbox.directory.write("work/m/Modelfile", "FROM ./tiny.gguf\nSYSTEM other\n")
+        let refused = try sandbox.kapsule("build", "--format", "ollama", "-t", "tiny", model)
+        #expect(refused.status == 6)
+        #expect(
+            sandbox.shown(refused.errors).contains(
+                "error: tiny:latest exists in $DIR/work/models and is another model ("), "\(refused.errors)")
+        #expect(try place.bytes("\(place.models)/manifests/registry.ollama.ai/library/tiny/latest") == before)
+        try sandbox.done("build", "--format", "ollama", "--force", "-t", "tiny", model)
+        #expect(try place.bytes("\(place.models)/manifests/registry.ollama.ai/library/tiny/latest") != before)
+    }
+
+    @Test func pathsGoBeforeKapsulesStoreAndThatBeforeOllamas() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        func system(_ text: String) -> String { "FROM ./tiny.gguf\nSYSTEM \(text)\n" }
+        let model = try place.context(system("ollama"))
+        try sandbox.done("build", "--format", "ollama", "-t", "thing", model)
+        func seen() throws -> String {
+            try sandbox.directory.write("work/Modelfile", "FROM thing\n")
+            try sandbox.done("build", "-f", "Modelfile", "--force", "-o", "type=ollama,dest=out,name=x")
+            let manifest = try EndToEnd.object(
+                String(
+                    decoding: place.bytes("\(place.work)/out/manifests/registry.ollama.ai/library/x/latest"),
+                    as: UTF8.self))
+            let layers = try #require(manifest["layers"] as? [[String: Any]])
+            let layer = layers.first { ($0["mediaType"] as? String)?.hasSuffix(".system") == true }
+            guard let digest = layer?["digest"] as? String else { return "" }
+            let name = digest.replacingOccurrences(of: ":", with: "-")
+            return String(decoding: try place.bytes("\(place.work)/out/blobs/\(name)"), as: UTF8.self)
+        }
+        #expect(try seen() == "ollama")
+        try sandbox.directory.write("work/m/Modelfile", system("kapsule"))
+        try sandbox.done("build", "-t", "thing", model)
+        #expect(try seen() == "kapsule")
+        _ = try sandbox.context("thing") { path in
+            try Data(GGUFBytes.sample().bytes).write(to: URL(fileURLWithPath: "\(path)/t.gguf"))
+        }
+        #expect(try seen() == "")
+    }
+
+    // MARK: Refusals
+
+    struct Refusal: CustomTestStringConvertible {
+        let testDescription: String
+        let modelfile: String
+        var files: [String: GGUFBytes] = ["a.gguf": .sample()]
+        var arguments = ["-t", "x"]
+        let error: String
+        let help: String
+    }
+
+    private static var part: GGUFBytes {
+        var file = GGUFBytes.sample()
+        file.add("split.count", UInt32(2))
+        file.add("split.no", UInt32(0))
+        return file
+    }
+
+    static let refusals = [
+        Refusal(
+            testDescription: "no GGUF", modelfile: "FROM .\n", files: ["a.safetensors": GGUFBytes().lying],
+            error: "Ollama keeps models as GGUF files, and this one has none; its weights are in a.safetensors",
+            help: "convert it with llama.cpp's convert_hf_to_gguf.py, and write FROM ./MODEL.gguf"),
+        Refusal(
+            testDescription: "two models", modelfile: "FROM .\n", files: ["a.gguf": .sample(), "b.gguf": .sample()],
+            error: "Ollama takes one model, and there are 2: a.gguf, b.gguf",
+            help: "name one file in FROM, or leave the others out with EXCLUDE"),
+        Refusal(
+            testDescription: "a part", modelfile: "FROM .\n", files: ["a-00001-of-00002.gguf": part],
+            error: "a-00001-of-00002.gguf is one part of a model in several, and Ollama's layers are whole models",
+            help: "join the parts with llama.cpp's 'llama-gguf-split --merge', and write FROM ./JOINED.gguf"),
+        Refusal(
+            testDescription: "only an adapter", modelfile: "FROM .\n",
+            files: ["a.gguf": Place.files["lora.gguf"] ?? .sample()],
+            error: "none of the GGUF files is a model, and Ollama wants one",
+            help: "add the model's own file with FROM ./MODEL.gguf"),
+        Refusal(
+            testDescription: "an adapter that is no GGUF", modelfile: "FROM ./a.gguf\nADAPTER ./lora.bin\n",
+            files: ["a.gguf": .sample(), "lora.bin": GGUFBytes().lying],
+            error: "Ollama keeps adapters and drafts as GGUF files, and ADAPTER lora.bin is none",
+            help: "convert it with llama.cpp's convert_lora_to_gguf.py"),
+        Refusal(
+            testDescription: "no name", modelfile: "FROM ./a.gguf\n", arguments: [],
+            error: "a model in Ollama's store has a name, and none is given",
+            help: "give it one: --tag NAME with build, --name NAME with pull and export"),
+        Refusal(
+            testDescription: "a name that Ollama cannot have", modelfile: "FROM ./a.gguf\n",
+            arguments: ["-t", "ghcr.io/a/b/c:1"], error: "Ollama cannot have a model called 'ghcr.io/a/b/c:1'",
+            help: "give it another name there: --output type=ollama,name=[NAMESPACE/]MODEL[:TAG]"),
+    ]
+
+    @Test(arguments: refusals)
+    func whatOllamaCannotHoldIsRefusedBeforeAnythingIsMade(_ refusal: Refusal) throws {
+        let place = try Place()
+        let model = try place.context(refusal.modelfile, refusal.files)
+        let outcome = try place.sandbox.start(["build", "--format", "ollama", model] + refusal.arguments).wait()
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.contains("error: \(refusal.error)\n"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("help: \(refusal.help)\n"), "\(outcome.errors)")
+        #expect(!FileManager.default.fileExists(atPath: place.models))
+    }
+
+    @Test func whatIsLeftOutIsSaid() throws {
+        let place = try Place()
+        let outcome = try place.sandbox.kapsule(
+            "build", "--format", "ollama", "-t", "x", try place.context("FROM .\n", ["a.gguf": .sample()]))
+        #expect(outcome.status == 0)
+        #expect(
+            outcome.errors.contains(
+                "note: ollama → x:latest: Ollama keeps GGUF files and what the Modelfile says; left out: config.json\n"),
+            "\(outcome.errors)")
+    }
+
+    // MARK: Looking
+
+    @Test func aModelIsDescribed() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let line = try sandbox.done("build", "--format", "ollama", "-t", "acme/tiny:q1", place.context())
+        let digest = try EndToEnd.digest(in: line)
+        let text = try sandbox.done("inspect", "ollama:acme/tiny:q1")
+        #expect(text == (try sandbox.done("inspect", line)))
+        #expect(
+            text.hasPrefix(
+                """
+                Name:         ollama:acme/tiny:q1
+                Digest:       \(digest)
+                Kind:         Ollama model
+                Size:         4.1 KiB in 10 layers
+                Family:       llama
+                Parameters:   192
+                Quantisation: F16
+                Renderer:     r
+                Parser:       p
+                Requires:     0.14.0
+                Layers:
+                """), "\(text)")
+        #expect(text.contains("\n  num_ctx 1000000\n"))
+        let json = try EndToEnd.object(try sandbox.done("inspect", "--json", "ollama:ACME/tiny:q1"))
+        #expect(json["family"] as? String == "llama")
+        #expect((json["layers"] as? [Any])?.count == 10)
+
+        let other = try sandbox.kapsule("inspect", "ollama:acme/tiny:q1@sha256:\(String(repeating: "0", count: 64))")
+        #expect(other.status == 8)
+        let missing = try sandbox.kapsule("push", "ollama:acme/tiny:q2", "localhost:1/a/b")
+        #expect(missing.status == 2)
+        #expect(missing.errors.contains("help: did you mean acme/tiny:q1?"), "\(missing.errors)")
+    }
+
+    @Test func aStoreIsVerifiedByItsPathAndDamageIsFound() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        try sandbox.done("build", "--format", "ollama", "-t", "tiny", place.context("FROM ./tiny.gguf\n"))
+        #expect(try sandbox.done("verify", "models") == "models: 1 model is whole, 2 blobs")
+        #expect(try sandbox.done("verify", "ollama:tiny").hasSuffix(" is whole, 2 blobs"))
+        var bytes = GGUFBytes.sample().bytes
+        let blob = place.blob(bytes)
+        bytes[100] ^= 1
+        try Data(bytes).write(to: URL(fileURLWithPath: blob))
+        for arguments in [["verify", "models"], ["verify", "ollama:"], ["verify", "ollama:tiny"]] {
+            let outcome = try sandbox.start(arguments).wait()
+            #expect(outcome.status == 8, "\(arguments) \(outcome.errors)")
+        }
+        try FileManager.default.removeItem(atPath: blob)
+        let outcome = try sandbox.kapsule("verify", "models")
+        #expect(outcome.status == 8)
+        #expect(outcome.errors.contains("tiny:latest is incomplete: blob sha256:"), "\(outcome.errors)")
+    }
+}
+
+extension GGUFBytes {
+    /// The same under another magic.
+    fileprivate var lying: GGUFBytes {
+        var file = self
+        file.magic = Array("FUGG".utf8)
+        return file
+    }
+}
