@@ -1,17 +1,11 @@
-import Foundation
 import TestSupport
 
 /// Random input, from a seed that a failing test names and `KAPSULE_TEST_SEED` gives again.
 enum Randomness {
-    static var seed: UInt64 {
-        let environment = ProcessInfo.processInfo.environment
-        return environment["KAPSULE_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)
-    }
+    static var seed: UInt64 { SeededGenerator.campaignSeed }
 
     /// `KAPSULE_FUZZ_ITERATIONS`, or `usual`.
-    static func iterations(_ usual: Int) -> Int {
-        ProcessInfo.processInfo.environment["KAPSULE_FUZZ_ITERATIONS"].flatMap { Int($0) } ?? usual
-    }
+    static func iterations(_ usual: Int) -> Int { SeededGenerator.campaignRounds(usual) }
 
     /// Pieces that matter to the grammar, rather than random letters.
     private static let pieces = [

@@ -23,8 +23,8 @@ public enum SampleModel {
         ].enumerated() {
             files.append((name, random.bytes(100 + index), false))
         }
-        files.append(("model-00001.safetensors", weights(large, seed: seed), false))
-        files.append(("weights/model-00002.safetensors", weights(large + 1_234_567, seed: seed + 1), false))
+        files.append(("model-00001.safetensors", safetensors(large, seed: seed), false))
+        files.append(("weights/model-00002.safetensors", safetensors(large + 1_234_567, seed: seed + 1), false))
         try write(reversed ? files.reversed() : files, to: directory)
     }
 
@@ -36,7 +36,7 @@ public enum SampleModel {
                 ("config.json", Array(#"{"seed":\#(seed)}"#.utf8), false),
                 ("tokenizer.json", random.bytes(40_000), false),
                 ("sub/notes.txt", random.bytes(700), false), ("run.sh", Array("#!/bin/sh\n".utf8), true),
-                ("model.safetensors", weights(large + 100_000, seed: seed), false),
+                ("model.safetensors", safetensors(large + 100_000, seed: seed), false),
             ], to: directory)
     }
 
@@ -63,6 +63,17 @@ public enum SampleModel {
                 try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: url.path)
             }
         }
+    }
+
+    /// A file of so many bytes with one tensor of random ones.
+    public static func safetensors(_ size: Int, seed: UInt64 = 1) -> [UInt8] {
+        // Blanks make up for digits, so that the header has one length.
+        let count = size - 8 - 120
+        var header = Array(
+            #"{"__metadata__":{"format":"pt"},"w":{"dtype":"U8","shape":[\#(count)],"data_offsets":[0,\#(count)]}}"#
+                .utf8)
+        header += [UInt8](repeating: 0x20, count: 120 - header.count)
+        return [120, 0, 0, 0, 0, 0, 0, 0] + header + weights(count, seed: seed)
     }
 
     /// A random megabyte, repeated with a number in front: quick to make, and further apart than gzip looks.

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// Random numbers that a seed gives again: a failing run is repeated with `KAPSULE_TEST_SEED`.
 ///
 /// Source: SplitMix64, Steele, Lea and Flood 2014.
@@ -5,6 +7,17 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     public init(seed: UInt64) { state = seed }
+
+    /// `KAPSULE_TEST_SEED`, or a new one.
+    public static var campaignSeed: UInt64 {
+        ProcessInfo.processInfo.environment["KAPSULE_TEST_SEED"].flatMap { UInt64($0) }
+            ?? UInt64.random(in: .min ... .max)
+    }
+
+    /// `KAPSULE_FUZZ_ITERATIONS`, or `usual`.
+    public static func campaignRounds(_ usual: Int) -> Int {
+        ProcessInfo.processInfo.environment["KAPSULE_FUZZ_ITERATIONS"].flatMap { Int($0) } ?? usual
+    }
 
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15

@@ -98,6 +98,11 @@ extension Assembly {
         return path.text.hasSuffix(tail) ? String(path.text.dropLast(tail.utf8.count)) : nil
     }
 
+    /// Files and directories of adapters and draft models.
+    var pathsBeside: [String] {
+        canonical.filter { $0.word != .from }.map { Self.withoutDot($0.path) }
+    }
+
     /// The Modelfile that travels with the model: the card, and paths that hold beside it.
     func canonicalText(_ card: ModelCard) throws -> String {
         func paths(_ word: InstructionWord) -> [String] { canonical.filter { $0.word == word }.map(\.path) }

@@ -1,3 +1,4 @@
+internal import Formats
 public import KapsuleCore
 internal import KapsuleIO
 public import ModelfileParser
@@ -45,7 +46,7 @@ public struct ModelResolver: Sendable {
     public let keepsModes: Bool
     /// Whether a bare word may be a path; false where FROM stands for an image that was named as one.
     public let looksOnDisk: Bool
-    private let cache: DigestCache?
+    let cache: DigestCache?
     private let elsewhere: Sources
 
     public init(
@@ -88,11 +89,17 @@ public struct ModelResolver: Sendable {
     private func bundle(of model: Assembly, _ modelfile: Modelfile) throws -> ModelBundle {
         let card = modelfile.card.onTop(of: model.inherited)
         let files = model.files.values.sorted { $0.path < $1.path }
+        let beside = model.pathsBeside
+        let facts = ModelFactsSource {
+            try ModelFactsReader.facts(of: files) { path in
+                !beside.contains { path.text == $0 || path.text.hasPrefix("\($0)/") }
+            }
+        }
         return ModelBundle(
             identity: [model.name ?? "model", model.revision].compactMap(\.self).joined(separator: "@"),
             card: card, modelfile: Array(try model.canonicalText(card).utf8), origin: model.origin, files: files,
             lanes: LanePolicy(reserving: reservedLayers).lanes(forSizes: files.map(\.source.size)),
-            directoryPermissions: model.directoryPermissions)
+            directoryPermissions: model.directoryPermissions, facts: facts)
     }
 
     private func nothingLeft(_ modelfile: Modelfile) -> KapsuleError {

@@ -46,9 +46,7 @@ public struct LayerEncryption: Sendable {
             }
             return order.map { ModelBundle.Lane(files: groups[$0] ?? []) }
         }
-        return ModelBundle(
-            identity: bundle.identity, card: bundle.card, modelfile: bundle.modelfile, origin: bundle.origin,
-            files: bundle.files, lanes: lanes)
+        return bundle.with(lanes: lanes)
     }
 
     /// Who may read a layer of these files.

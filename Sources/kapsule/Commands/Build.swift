@@ -61,6 +61,9 @@ struct Build: Verb {
     @Flag(help: "Parse, lint and resolve only.")
     var check = false
 
+    @Flag(name: .customLong("no-check"), help: "Do not look whether the model's files are damaged.")
+    var noCheck = false
+
     @Flag(help: "Read back and check what was written.")
     var verify = false
 
@@ -111,7 +114,7 @@ struct Build: Verb {
         get throws {
             BuildSettings(
                 model: model, registry: registry, tags: tag, formats: format, outputs: outputs, verity: verity,
-                pushes: push, compression: compression,
+                pushes: push, checks: !noCheck, compression: compression,
                 platforms: try parsedPlatforms(), concurrency: concurrency, replaces: force, encryption: encryption,
                 decryption: decryption, vault: vault)
         }

@@ -21,6 +21,8 @@ struct BuildSettings {
     var outputs: [OutputSpec]
     var verity: VerityFlags
     var pushes = false
+    /// Whether files that are damaged end the build.
+    var checks = false
     var compression = CompressionChoice.none
     var platforms = [Platform(os: "linux", architecture: "amd64")]
     var concurrency = Limits.concurrency
@@ -61,7 +63,12 @@ struct Workshop {
         let wishes = try encryption(loaded)
         let encryption = wishes.layers
         let base = try settings.model.base.map(openBase)
-        let resolution = try resolver(loaded, base).resolve(loaded.modelfile)
+        let resolver = try resolver(loaded, base)
+        let resolution = try resolver.resolve(loaded.modelfile)
+        if settings.checks {
+            let check = try resolver.check(of: loaded.modelfile, concurrency: settings.concurrency)
+            for warning in try await check.check(resolution.bundle) { toolbox.note("warning: \(warning)") }
+        }
         if settings.image == nil, encryption == nil, !settings.decryption.keys.isEmpty || settings.vault.key != nil {
             toolbox.note(
                 "warning: what is decrypted for this build is stored in plaintext: no --encryption-key, no ENCRYPT")

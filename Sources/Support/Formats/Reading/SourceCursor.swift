@@ -15,6 +15,8 @@ struct SourceCursor {
     let format: String
     /// Most bytes of the source that are read, from its start.
     let limit: Int64
+    /// Where the part that is read ends, from the start of the source.
+    var end: Int64
     /// Whether numbers have their most significant byte first.
     var isBigEndian = false
     /// The next byte to be taken, from the start of the source.
@@ -30,10 +32,11 @@ struct SourceCursor {
         self.what = what
         self.format = format
         self.limit = limit
+        end = source.size
     }
 
-    /// Bytes of the source after `position`.
-    var left: Int64 { source.size - position }
+    /// Bytes after `position`.
+    var left: Int64 { end - position }
 
     func refusal(_ id: String, _ why: String, remedy: String? = nil) -> KapsuleError {
         KapsuleError(.unverified, id: "\(format).\(id)", "\(what) \(why)", remedy: remedy)
@@ -64,6 +67,18 @@ struct SourceCursor {
         position += Int64(count)
         return block[offset..<offset + count]
     }
+
+    /// The next byte, which stays the next; nil at the end.
+    mutating func peek() throws -> UInt8? {
+        let offset = Int(position - blockStart)
+        if offset >= 0, offset < block.count { return position < end ? block[offset] : nil }
+        guard position < end else { return nil }
+        try fill(1, { "" })
+        return block[Int(position - blockStart)]
+    }
+
+    /// Takes the byte that `peek` showed.
+    mutating func advance() { position += 1 }
 
     /// Goes on `count` bytes further without reading them.
     mutating func skip(_ count: Int64, _ part: @autoclosure () -> String) throws {

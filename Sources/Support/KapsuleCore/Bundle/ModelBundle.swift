@@ -47,10 +47,11 @@ public struct ModelBundle: Sendable {
     public let lanes: [Lane]
     /// The twelve permission bits of directories, where they are to be kept; the root is the empty path.
     public let directoryPermissions: [String: UInt32]
+    private let factsSource: ModelFactsSource?
 
     public init(
         identity: String, card: ModelCard, modelfile: [UInt8], origin: Origin, files: [File], lanes: [Lane],
-        directoryPermissions: [String: UInt32] = [:]
+        directoryPermissions: [String: UInt32] = [:], facts: ModelFactsSource? = nil
     ) {
         precondition(zip(files, files.dropFirst()).allSatisfy { $0.path < $1.path }, "files ascend by path")
         precondition(lanes.flatMap(\.files).sorted() == Array(files.indices), "every file is in one lane")
@@ -61,6 +62,20 @@ public struct ModelBundle: Sendable {
         self.files = files
         self.lanes = lanes
         self.directoryPermissions = directoryPermissions
+        factsSource = facts
+    }
+
+    /// What the model's files say of it. Reads their headers when it is first asked, which for a remote source is a
+    /// request for each.
+    ///
+    /// - Throws: `.unverified` for files that are damaged, and what reading them throws.
+    public func facts() throws -> ModelFacts { try factsSource?.facts() ?? ModelFacts() }
+
+    /// The same model, its files in other lanes.
+    public func with(lanes: [Lane]) -> ModelBundle {
+        ModelBundle(
+            identity: identity, card: card, modelfile: modelfile, origin: origin, files: files, lanes: lanes,
+            directoryPermissions: directoryPermissions, facts: factsSource)
     }
 
     /// The same model under another identity, with what was found out of its files' digests.
@@ -74,7 +89,7 @@ public struct ModelBundle: Sendable {
         }
         return ModelBundle(
             identity: identity, card: card, modelfile: modelfile, origin: origin, files: known, lanes: lanes,
-            directoryPermissions: directoryPermissions)
+            directoryPermissions: directoryPermissions, facts: factsSource)
     }
 
     /// Sum of the files' sizes, in bytes.

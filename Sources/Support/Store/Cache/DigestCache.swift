@@ -51,6 +51,13 @@ public final class DigestCache: Sendable {
 
     public func recordLayer(_ key: Digest, _ layer: Artifact) { remember(Self.layerKey(key), layer) }
 
+    /// Whether a check called `name` found the file with these bytes to be sound before.
+    public func hasPassed(_ name: String, _ digest: Digest) -> Bool { table[Self.checkKey(name, digest)] != nil }
+
+    public func recordPassed(_ name: String, _ digest: Digest) {
+        remember(Self.checkKey(name, digest), Artifact(digest: digest, size: 0))
+    }
+
     private func remember(_ key: Digest, _ value: Artifact) {
         // Full disk, read-only home: the next build hashes again, and this one goes on.
         try? table.set(key, value, now: WallClock.now)
@@ -60,6 +67,8 @@ public final class DigestCache: Sendable {
         Digest.of(
             "file \(status.device) \(status.inode) \(status.size) \(status.modified) \(status.changed) \(path)")
     }
+
+    private static func checkKey(_ name: String, _ digest: Digest) -> Digest { Digest.of("check \(name) \(digest)") }
 
     /// So that a step's key is never taken for a file's.
     private static func layerKey(_ key: Digest) -> Digest { Digest.of("layer \(key)") }
