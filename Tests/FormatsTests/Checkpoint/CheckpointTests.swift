@@ -113,7 +113,7 @@ struct CheckpointTests {
         #expect(
             refused { $0[table + 45] = 0x7F } == "zip.member: has a member 'archive/data.pkl' that lies outside of it")
         #expect(
-            refused { $0[table + 21] = 1 }
+            refused { $0[table + 21] += 1 }
                 == "zip.overlap: has a member 'archive/data.pkl' that runs into what follows it")
         #expect(
             refused {
