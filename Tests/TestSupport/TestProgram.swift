@@ -27,6 +27,10 @@ public struct TestProgram: Sendable {
     public static let pythonVault = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
         probe: ["-c", "import hvac, cryptography"], isPython: true)
+    /// Python with a real gRPC server.
+    public static let pythonGRPC = TestProgram(
+        name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
+        probe: ["-c", "import grpc"], isPython: true)
     /// Python with the packages that write model files.
     public static let pythonFormats = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",

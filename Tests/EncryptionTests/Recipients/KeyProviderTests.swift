@@ -17,7 +17,7 @@ import Testing
             "config.json",
             """
             {"key-providers":{"example":{"cmd":{"path":"\(python)","args":["\(TestProgram.directory)/key_provider.py","\(key)","\(directory.path)/log"]}},
-            "remote":{"grpc":"127.0.0.1:1"},"broken":{"cmd":{"path":"/bin/false"}}}}
+            "remote":{"grpc":"example.com:1"},"nameless":{"grpc":"unix:///x"},"silent":{"grpc":"127.0.0.1:1"},"broken":{"cmd":{"path":"/bin/false"}}}}
             """)
         environment = ["OCICRYPT_KEYPROVIDER_CONFIG": config, "PATH": "/usr/bin:/bin"]
     }
@@ -48,14 +48,66 @@ import Testing
         #expect(!String(decoding: try directory.read("log"), as: UTF8.self).contains("privkeys"))
     }
 
-    @Test(arguments: [("remote", "key.provider"), ("none", "key.provider")]) func whatCannotBeRunIsRefused(
-        _ name: String, _ id: String
+    @Test(arguments: ["remote", "nameless", "none"]) func whatCannotBeRunIsRefused(
+        _ name: String
     ) {
-        #expect(failure { try Recipient(.provider(name: name, parameter: nil), environment: environment) } == id)
+        #expect(
+            failure { try Recipient(.provider(name: name, parameter: nil), environment: environment) } == "key.provider"
+        )
     }
 
     @Test func aProgramThatFailsIsNamed() throws {
         let recipient = try Recipient(.provider(name: "broken", parameter: nil), environment: environment)
         #expect(failure { try Samples.encrypt([1], for: [recipient]) } == "key.provider-failed")
+    }
+
+    // MARK: Services
+
+    /// A real gRPC server in front of the program, and the configuration that names it.
+    private final class Service {
+        let environment: [String: String]
+        private let process: BackgroundProcess
+
+        init(_ directory: TemporaryDirectory, keyFile: String, tls: TestCertificates? = nil) throws {
+            process = try BackgroundProcess(
+                .pythonGRPC,
+                ["\(TestProgram.directory)/key_service.py", keyFile, "\(directory.path)/log"]
+                    + (tls.map { [$0.certificate, $0.key] } ?? []))
+            let port = try process.wait(for: "listening on ([0-9]+)")
+            let secured = tls.map { #","grpc-tls":{"root-ca-file":"\#($0.authority)"}"# } ?? ""
+            environment = [
+                "OCICRYPT_KEYPROVIDER_CONFIG": try directory.write(
+                    "service.json", #"{"key-providers":{"example":{"grpc":"127.0.0.1:\#(port)"\#(secured)}}}"#)
+            ]
+        }
+    }
+
+    @Test(.enabled(if: TestProgram.pythonGRPC.isUsable, "needs python3 with grpcio"), arguments: [false, true])
+    func aServiceWrapsAndUnwraps(_ isSecured: Bool) throws {
+        let certificates = isSecured ? try TestCertificates() : nil
+        let service = try Service(directory, keyFile: "\(directory.path)/key", tls: certificates)
+        let provider = try Recipient(.provider(name: "example", parameter: nil), environment: service.environment)
+        let layer = try Samples.encrypt(Samples.plaintext, for: [provider])
+        for place in [service.environment, environment] {
+            var keyring = Keyring()
+            try keyring.add("provider:example", environment: place)
+            // An image has several layers, and so several calls.
+            for _ in 0..<3 { _ = try keyring.unlock(layer.annotations, what: "it") }
+            #expect(
+                try Samples.decrypt(layer.ciphertext, layer.annotations, layer.artifact, with: keyring)
+                    == Samples.plaintext)
+        }
+    }
+
+    @Test(.enabled(if: TestProgram.pythonGRPC.isUsable, "needs python3 with grpcio"))
+    func aServiceThatRefusesIsNamed() throws {
+        let service = try Service(directory, keyFile: "\(directory.path)/nothing")
+        let recipient = try Recipient(.provider(name: "example", parameter: nil), environment: service.environment)
+        #expect(failure { try Samples.encrypt([1], for: [recipient]) } == "key.provider-failed")
+    }
+
+    @Test func aServiceThatIsNotThereIsUnavailable() throws {
+        let recipient = try Recipient(.provider(name: "silent", parameter: nil), environment: environment)
+        #expect(throws: KapsuleError.self) { try Samples.encrypt([1], for: [recipient]) }
     }
 }

@@ -2,21 +2,24 @@ internal import KapsuleCore
 internal import KapsuleCrypto
 internal import KapsuleIO
 
-/// A program that wraps and unwraps layer keys with keys that we never see. It is trusted completely.
+/// A program or a service that wraps and unwraps layer keys with keys that we never see. It is trusted completely.
 ///
 /// Source: ocicrypt, `docs/keyprovider.md`.
 public struct KeyProvider: Sendable {
+    private enum Contact {
+        case program(String, arguments: [String], environment: [String: String])
+        case service(KeyProviderService)
+    }
+
     let name: String
-    private let program: String
-    private let arguments: [String]
-    private let environment: [String: String]
+    private let contact: Contact
 
     /// How long a program may take: somebody may have to touch a token.
     private static let timeout = Duration.seconds(120)
 
     /// Finds the provider in the file that `OCICRYPT_KEYPROVIDER_CONFIG` names.
     ///
-    /// - Throws: `.usage` when there is none of that name, or it is not a program.
+    /// - Throws: `.usage` when there is none of that name, or it cannot be used.
     public init(named name: String, environment: [String: String]) throws {
         let settings = try Self.configuration(environment)
         guard let provider = settings[name] else {
@@ -27,19 +30,27 @@ public struct KeyProvider: Sendable {
                     ? "set OCICRYPT_KEYPROVIDER_CONFIG to a file that names it"
                     : "OCICRYPT_KEYPROVIDER_CONFIG has: \(known)")
         }
-        guard let command = provider["cmd"], let path = command["path"]?.text else {
-            throw Self.failure(
-                "the key provider '\(name)' is " + (provider["grpc"] == nil ? "no program" : "reached over gRPC")
-                    + ", which this version of kapsule does not speak",
-                remedy: "configure it as a program: {\"cmd\":{\"path\":…,\"args\":[…]}}")
+        self.name = name
+        if let target = provider["grpc"]?.text, !target.isEmpty {
+            contact = .service(try KeyProviderService(target, tls: provider["grpc-tls"]))
+        } else {
+            contact = try Self.program(provider["cmd"], name, environment)
+        }
+    }
+
+    private static func program(
+        _ command: LooseJSON?, _ name: String, _ environment: [String: String]
+    ) throws -> Contact {
+        guard let command, let path = command["path"]?.text else {
+            throw failure(
+                "the key provider '\(name)' is neither a program nor a service",
+                remedy: "configure {\"cmd\":{\"path\":…,\"args\":[…]}} or {\"grpc\":\"HOST:PORT\"}")
         }
         guard
             let program = path.hasPrefix("/") ? path : ChildProcess.find(path, searchPath: environment["PATH"])
-        else { throw Self.failure("the key provider's program '\(path)' is not found", remedy: "give its whole path") }
-        self.name = name
-        self.program = program
-        self.environment = environment
-        arguments = (command["args"]?.items ?? []).compactMap(\.text)
+        else { throw failure("the key provider's program '\(path)' is not found", remedy: "give its whole path") }
+        return .program(
+            program, arguments: (command["args"]?.items ?? []).compactMap(\.text), environment: environment)
     }
 
     /// Providers by name; none where no file is named, or where it is not there.
@@ -70,7 +81,7 @@ public struct KeyProvider: Sendable {
             "keywrapparams": .members(["ec": own, "optsdata": .string(Base64.encode(options.bytes))]),
             "keyunwrapparams": .members(["dc": .null, "annotation": .null]),
         ])
-        let answer = try run(request)
+        let answer = try ask(.wrap, request)
         guard let annotation = answer["keywrapresults"]?["annotation"]?.text.flatMap({ Base64.decode($0) }),
             !annotation.isEmpty
         else { throw unusable("answers without what it wrapped") }
@@ -86,7 +97,7 @@ public struct KeyProvider: Sendable {
                 "annotation": .string(Base64.encode(annotation)),
             ]),
         ])
-        let answer = try run(request)
+        let answer = try ask(.unwrap, request)
         guard var options = answer["keyunwrapresults"]?["optsdata"]?.text.flatMap({ Base64.decode($0) }) else {
             throw unusable("answers without what it unwrapped")
         }
@@ -97,21 +108,42 @@ public struct KeyProvider: Sendable {
         .object([JSON.Member(name, .array([.string(Base64.encode(Array(parameter.utf8)))]))])
     }
 
-    private func run(_ request: JSON) throws -> LooseJSON {
-        let result = try ChildProcess.run(
-            program, arguments, environment: environment, input: Array(request.compact.utf8), timeout: Self.timeout)
-        switch result.end {
-        case .exited(0): break
-        case .exited(let status): throw unusable("ended with status \(status)")
-        case .killed(let signal): throw unusable("was ended by signal \(signal)")
+    private func ask(_ call: KeyProviderService.Call, _ request: JSON) throws -> LooseJSON {
+        let document = Array(request.compact.utf8)
+        let output: [UInt8]
+        switch contact {
+        case .program(let program, let arguments, let environment):
+            output = try run(program, arguments, environment, document)
+        case .service(let service):
+            do {
+                output = try service.call(call, document)
+            } catch let failure as KeyProviderService.ServiceFailure {
+                throw unusable(failure.reason)
+            }
         }
-        guard let answer = LooseJSON(result.output) else { throw unusable("does not answer in JSON") }
+        guard let answer = LooseJSON(output) else { throw unusable("does not answer in JSON") }
         return answer
     }
 
+    private func run(
+        _ program: String, _ arguments: [String], _ environment: [String: String], _ document: [UInt8]
+    ) throws -> [UInt8] {
+        let result = try ChildProcess.run(
+            program, arguments, environment: environment, input: document, timeout: Self.timeout)
+        switch result.end {
+        case .exited(0): return result.output
+        case .exited(let status): throw unusable("ended with status \(status)")
+        case .killed(let signal): throw unusable("was ended by signal \(signal)")
+        }
+    }
+
     private func unusable(_ why: String) -> KapsuleError {
-        KapsuleError(
-            .undecryptable, id: "key.provider-failed", "the key provider '\(name)' (\(program)) \(why)",
-            remedy: "run it by hand to see what it says")
+        let (place, remedy) =
+            switch contact {
+            case .program(let program, _, _): (program, "run it by hand to see what it says")
+            case .service(let service): (service.target, "look into its log")
+            }
+        return KapsuleError(
+            .undecryptable, id: "key.provider-failed", "the key provider '\(name)' (\(place)) \(why)", remedy: remedy)
     }
 }

@@ -26,6 +26,7 @@ final class CurlTransfer {
     private let reception: Reception
     private var status = 0
     private var headers = HTTPHeaders()
+    private var trailers = HTTPHeaders()
     private var hasHead = false
     private var isAccepted = false
     private var isCutOnPurpose = false
@@ -42,7 +43,9 @@ final class CurlTransfer {
         unsafe Unmanaged<CurlTransfer>.fromOpaque(context!).takeUnretainedValue()
     }
 
-    var response: HTTPResponse { HTTPResponse(status: status, headers: headers, url: request.url, body: body) }
+    var response: HTTPResponse {
+        HTTPResponse(status: status, headers: headers, url: request.url, body: body, trailers: trailers)
+    }
 
     func headerLines(_ settings: TransportSettings) -> [String] {
         // `Expect: 100-continue` costs a round trip, and a second of waiting where a server does not know it.
@@ -52,17 +55,23 @@ final class CurlTransfer {
     // MARK: Called by libcurl
 
     func receiveHeader(_ bytes: UnsafeBufferPointer<CChar>) -> Int {
-        guard !hasHead else { return bytes.count }  // A trailer.
         let line = unsafe String(decoding: UnsafeRawBufferPointer(bytes), as: UTF8.self).trimmed
-        if line.hasPrefix("HTTP/") {
+        if hasHead {
+            Self.add(line, to: &trailers)
+        } else if line.hasPrefix("HTTP/") {
             headers = HTTPHeaders()
             status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         } else if line.isEmpty {
             return status >= 200 ? attempt(bytes.count) { try takeHead() } : bytes.count
-        } else if let colon = line.firstIndex(of: ":"), headers.fields.count < Self.fieldLimit {
-            headers.add(String(line[..<colon]), String(line[line.index(after: colon)...]))
+        } else {
+            Self.add(line, to: &headers)
         }
         return bytes.count
+    }
+
+    private static func add(_ line: String, to headers: inout HTTPHeaders) {
+        guard let colon = line.firstIndex(of: ":"), headers.fields.count < fieldLimit else { return }
+        headers.add(String(line[..<colon]), String(line[line.index(after: colon)...]))
     }
 
     private func takeHead() throws {

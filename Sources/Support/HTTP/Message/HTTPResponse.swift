@@ -5,6 +5,8 @@ public struct HTTPResponse: Sendable {
     public let url: WebAddress
     /// Empty where the body went into a sink. The body of a refusal is cut after `refusalLimit` bytes.
     public var body: [UInt8] = []
+    /// Fields that came behind the body.
+    public var trailers = HTTPHeaders()
 
     /// Longest body of a refusal that is kept, in bytes.
     static let refusalLimit = 64 << 10
