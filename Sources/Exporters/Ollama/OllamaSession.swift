@@ -13,8 +13,8 @@ final class OllamaSession: ExportSession {
     private let bundle: ModelBundle
     private let options: OllamaExporter.Options
     private let layout: OllamaLayout
-    /// Whole files without a name, by their index in the bundle.
-    private let pending = Mutex<[Int: AtomicFile]>([:])
+    /// Files on their way, and whole ones that have no name yet, by their index in the bundle.
+    private let coming = Mutex<[Int: OllamaBlobFile]>([:])
 
     private var store: OllamaStore { options.store }
 
@@ -76,9 +76,19 @@ final class OllamaSession: ExportSession {
             return try !isWhole(blob)
         }
         guard !missing.isEmpty else { return nil }
-        return OllamaLaneSink(missing, of: bundle, to: store) { [self] files in
-            pending.withLock { pending in files.forEach { pending[$0.key] = $0.value } }
-        }
+        return OllamaLaneSink(missing) { [self] in try newBlob($0) }
+    }
+
+    private func newBlob(_ index: Int) throws -> OllamaBlobFile {
+        // One that was given up lets go of its lock first.
+        coming.withLock { $0[index] = nil }
+        let file = try OllamaBlobFile(for: bundle.files[index].source, in: store)
+        coming.withLock { $0[index] = file }
+        return file
+    }
+
+    func salvaged(file index: Int) -> (any ByteSource)? {
+        try? coming.withLock { $0[index] }?.salvaged()
     }
 
     private func wanted(in lane: Int) -> [Int] { bundle.lanes[lane].files.filter(layout.wanted.contains) }
@@ -143,9 +153,9 @@ final class OllamaSession: ExportSession {
     /// Gives a file that was written its name.
     private func publish(_ index: Int, _ made: Artifact?) throws -> Artifact {
         let blob = try artifact(index, made ?? known(index))
-        if let file = pending.withLock({ $0.removeValue(forKey: index) }) {
+        if let made = coming.withLock({ $0.removeValue(forKey: index) }), made.isWhole {
             let isWhole = try store.contains(blob) && options.memory.recall(store.path(of: blob.digest)) == blob.digest
-            try store.publish(file, as: blob.digest, replaces: !isWhole)
+            try made.publish(as: blob.digest, replaces: !isWhole)
         }
         return blob
     }

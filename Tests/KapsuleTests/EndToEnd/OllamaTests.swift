@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import KapsuleCore
 import KapsuleCrypto
 import TestSupport
@@ -226,6 +227,67 @@ import Testing
         #expect((try? place.tree().files) ?? [] == [])
     }
 
+    @Test(.enabled(if: EndToEnd.hasRegistry), arguments: [0, 1] as [UInt64])
+    func aKilledPullGoesOnWhereItWas(_ seed: UInt64) throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let registry = try ThrowawayRegistry()
+        let relay = try Relay(to: registry.port)
+        var large = GGUFBytes.sample()
+        var random = SeededGenerator(seed: seed)
+        large.data += random.bytes(20 << 20)
+        let line = try sandbox.done(
+            "build", "--format", "ollama", "-t", "large:1", place.context("FROM ./large.gguf\n", ["large.gguf": large]))
+        try sandbox.done("push", "ollama:large:1", "\(relay.host)/library/large:1")
+        try FileManager.default.moveItem(atPath: place.models, toPath: "\(place.work)/theirs")
+        let pull = ["pull", "ollama://\(relay.host)/library/large:1", "--format", "ollama", "--name", "large:1"]
+
+        relay.reset()
+        let child = try sandbox.start(pull)
+        let pid = child.pid
+        relay.after(15 << 20, .down) { _ = Glibc.kill(pid, SIGKILL) }
+        _ = try child.wait()
+        relay.forget()
+        #expect(try place.tree().files.allSatisfy { $0.hasPrefix("blobs/.kapsule-partial-") })
+        let waiting = try #require(try place.tree().files.first)
+        // Damage in what is left is noticed, and put right.
+        if seed == 1 {
+            var bytes = try place.bytes("\(place.models)/\(waiting)")
+            bytes[bytes.count / 2] ^= 1
+            try Data(bytes).write(to: URL(fileURLWithPath: "\(place.models)/\(waiting)"))
+        }
+        relay.reset()
+        #expect(try sandbox.start(pull).wait().output == "\(line)\n")
+        #expect(seed == 1 || relay.down < 12 << 20, "\(relay.down)")
+        #expect(try place.tree().differences(from: place.tree("theirs")) == [])
+        let status = try FileManager.default.attributesOfItem(atPath: place.blob(large.bytes))
+        #expect(status[.posixPermissions] as? Int == 0o644)
+        #expect(sandbox.debris == [])
+    }
+
+    @Test func aKilledBuildLeavesNothingThatIsWrong() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let seed = ProcessInfo.processInfo.environment["KAPSULE_TEST_SEED"].flatMap(UInt64.init) ?? 5
+        var random = SeededGenerator(seed: seed)
+        var large = GGUFBytes.sample()
+        large.data += random.bytes(20 << 20)
+        let model = try place.context("FROM ./large.gguf\nSYSTEM x\n", ["large.gguf": large])
+        let command = ["build", "--format", "ollama", "-t", "large:1", model]
+        for _ in 0..<6 {
+            let child = try sandbox.start(command)
+            _ = child.ends(within: .milliseconds(Int.random(in: 1...150, using: &random)))
+            child.kill(SIGKILL)
+            _ = try child.wait()
+            guard FileManager.default.fileExists(atPath: "\(place.models)/manifests") else { continue }
+            #expect(try sandbox.kapsule("verify", "ollama:").status == 0)
+        }
+        let outcome = try sandbox.start(command).wait()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        try sandbox.done("verify", "ollama:")
+        #expect(sandbox.debris == [])
+    }
+
     // MARK: What is there already
 
     @Test func aBlobThatIsThereIsNotWrittenAgainAndADamagedOneIs() throws {
@@ -317,6 +379,7 @@ import Testing
     static let refusals = [
         Refusal(
             testDescription: "no GGUF", modelfile: "FROM .\n", files: ["a.safetensors": GGUFBytes().lying],
+            arguments: ["-t", "x", "--no-check"],
             error: "Ollama keeps models as GGUF files, and this one has none; its weights are in a.safetensors",
             help: "convert it with llama.cpp's convert_hf_to_gguf.py, and write FROM ./MODEL.gguf"),
         Refusal(
@@ -334,7 +397,7 @@ import Testing
             help: "add the model's own file with FROM ./MODEL.gguf"),
         Refusal(
             testDescription: "an adapter that is no GGUF", modelfile: "FROM ./a.gguf\nADAPTER ./lora.bin\n",
-            files: ["a.gguf": .sample(), "lora.bin": GGUFBytes().lying],
+            files: ["a.gguf": .sample(), "lora.bin": GGUFBytes().lying], arguments: ["-t", "x", "--no-check"],
             error: "Ollama keeps adapters and drafts as GGUF files, and ADAPTER lora.bin is none",
             help: "convert it with llama.cpp's convert_lora_to_gguf.py"),
         Refusal(

@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Glibc
-public import KapsuleCore
+internal import KapsuleCore
 
 /// An open descriptor, closed when the last reference goes. Offsets are explicit, so threads can share it.
 public final class OpenFile: Sendable {
@@ -123,21 +123,10 @@ public final class OpenFile: Sendable {
 
     /// Becomes, from its first byte, the same storage as `size` bytes of `other`. Says whether the file system could.
     public func clone(_ other: OpenFile, size: Int64) throws -> Bool {
-        try clone(descriptor: other.descriptor, at: 0, size: size, of: other.path)
-    }
-
-    /// The same for a source that says what file is behind it. Never for one that is empty or not backed by a file.
-    public func clone(_ source: some ByteSource) throws -> Bool {
-        guard source.size > 0, case .file(let descriptor, let offset) = source.backing else { return false }
-        let size = source.size
-        return try clone(descriptor: descriptor, at: offset, size: size, of: "a file into \(path)")
-    }
-
-    private func clone(descriptor other: Int32, at offset: Int64, size: Int64, of name: String) throws -> Bool {
-        switch -kapsule_clone_range(other, UInt64(offset), UInt64(size), descriptor, 0) {
+        switch -kapsule_clone_range(other.descriptor, 0, UInt64(size), descriptor, 0) {
         case 0: return true
         case let number where [ENOSPC, EDQUOT, EIO].contains(number):
-            throw KapsuleError.system("clone \(name)", errno: number)
+            throw KapsuleError.system("clone \(other.path)", errno: number)
         default: return false
         }
     }

@@ -154,6 +154,30 @@ public struct OllamaStore: Sendable {
         return try FileSource(OpenFile.reading(path), digest: blob.digest, keepsItsName: false)
     }
 
+    /// Where a blob waits that comes from afar, so that the next run of a killed one finds what it has of it. When Ollama
+    /// starts it removes such files, as it removes its own.
+    public func waiting(_ digest: Digest) -> String {
+        "\(blobDirectory)/\(Self.waitingName(digest))"
+    }
+
+    /// Opens what waits of a blob, an empty file where there is nothing; nil while somebody else fetches it.
+    public func openWaiting(_ digest: Digest) throws -> (file: OpenFile, lock: FileLock)? {
+        try Directories.make(blobDirectory)
+        while let lock = try FileLock.ifFree(waiting(digest), .exclusive) {
+            // Whoever had it may have given the file its name, or removed it, in the meantime.
+            if try lock.isStill(at: waiting(digest)) { return (try OpenFile.updating(waiting(digest)), lock) }
+        }
+        return nil
+    }
+
+    private static func waitingName(_ digest: Digest) -> String { "\(AtomicFile.temporaryPrefix)partial-\(digest.hex)" }
+
+    /// Gives a blob that was waiting its name.
+    public func publishWaiting(_ digest: Digest) throws {
+        try RootDirectory(blobDirectory).move(
+            Self.waitingName(digest), to: Paths.name(of: path(of: digest)), replaces: true)
+    }
+
     /// A file that is to become a blob. It has no name, and goes when it is let go.
     public func newBlob() throws -> AtomicFile {
         try Directories.make(blobDirectory)
