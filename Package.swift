@@ -45,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "kapsule",
             dependencies: [
-                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "Ollama", "OCI", "Encryption", "HTTP",
+                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "Ollama", "OCI", "Hub", "Encryption", "HTTP",
                 "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -62,6 +62,7 @@ let package = Package(
         support("Ollama", ["ModelfileParser", "Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
         support("OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
+        support("Hub", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         support("Encryption", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         support("HTTP", ["KapsuleCore", "CCurl", logging]),
         support("KapsuleIO", ["KapsuleCore", "CLinux"]),
@@ -97,6 +98,7 @@ let package = Package(
         tests(of: "Formats", ["KapsuleCrypto", "KapsuleCore"]),
         tests(of: "Encryption", ["Exporters", "OCI", "HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         tests(of: "HTTP", ["KapsuleIO", "KapsuleCore", logging]),
+        tests(of: "Hub", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         tests(of: "OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         tests(of: "KapsuleIO", ["KapsuleCore"]),
         tests(of: "KapsuleCrypto", ["KapsuleCore"]),

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import HTTP
+internal import Hub
 internal import KapsuleCore
 internal import KapsuleIO
 internal import Logging
@@ -60,7 +61,16 @@ final class Toolbox: Sendable {
     func store() throws -> ImageStore { try ImageStore(home: try paths().home) }
     func digestCache() throws -> DigestCache { try DigestCache(directory: try paths().cache) }
 
-    // MARK: Registries
+    // MARK: Servers
+
+    /// The hub, as the environment names it.
+    func hub() throws -> HubClient {
+        var transport = TransportSettings()
+        transport.logger = logger
+        transport.userAgent = "kapsule/\(Kapsule.version)"
+        transport.tls.caFile = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
+        return HubClient(try HubSettings(environment: environment, transport: transport))
+    }
 
     /// Connections, tokens and what is known of hosts, for the whole run.
     func registries(_ options: RegistryFlags) throws -> RegistrySession {

@@ -1,4 +1,4 @@
-internal import KapsuleCore
+public import KapsuleCore
 internal import KapsuleIO
 internal import Store
 
@@ -72,8 +72,8 @@ struct LocalSource {
 }
 
 /// What a file is for, from its name.
-enum Role {
-    static func of(_ path: BundlePath) -> ModelBundle.Role {
+public enum Role {
+    public static func of(_ path: BundlePath) -> ModelBundle.Role {
         let name = path.name.lowercased()
         func ends(_ suffixes: String...) -> Bool { suffixes.contains(where: name.hasSuffix) }
         if name.hasPrefix("mmproj"), ends(".gguf") { return .projector }

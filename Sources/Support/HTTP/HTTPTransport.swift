@@ -42,13 +42,27 @@ public final class HTTPTransport: Sendable {
         }
     }
 
+    /// The same, for callers that look at redirects on the way.
+    ///
+    /// - Parameter redirected: hears of every answer that sends on, and where to; what it throws ends the request.
+    public func fetch(
+        _ request: HTTPRequest, redirected: (HTTPResponse, WebAddress) throws -> Void,
+        accepting: (HTTPResponse) throws -> Bool, deliver: (Span<UInt8>) throws -> Void
+    ) throws -> HTTPResponse {
+        try following(request, redirected) {
+            try exchange($0, accepting: { try !$0.isRedirect && accepting($0) }, deliver: deliver)
+        }
+    }
+
     private func following(
-        _ request: HTTPRequest, _ exchange: (HTTPRequest) throws -> HTTPResponse
+        _ request: HTTPRequest, _ redirected: (HTTPResponse, WebAddress) throws -> Void = { _, _ in },
+        _ exchange: (HTTPRequest) throws -> HTTPResponse
     ) throws -> HTTPResponse {
         var hop = request
         for _ in 0...Redirects.limit {
             let response = try exchange(hop)
             guard let next = try request.redirects.next(after: hop, response) else { return response }
+            try redirected(response, next.url)
             hop = next
         }
         throw HTTPFailure.tooManyRedirects(request).error

@@ -14,7 +14,8 @@ struct ModelSources {
         switch reference {
         case .path, .registry, .layout, .archive: return nil
         case .pathOrModelName(let name): return try findStored(name, wants)
-        case .hub: throw Self.unsupported("the Hugging Face hub")
+        case .hub(let reference):
+            return try HubSource(toolbox: toolbox, noCache: settings.model.noCache).find(reference, wants)
         case .ollama(let name): return try withoutActuallyEscaping(wants) { try ollama($0).find(name) }
         case .git: throw Self.unsupported("git repositories")
         }

@@ -9,7 +9,7 @@ internal import Store
 
 /// Which model: a context with its Modelfile, or a source that stands for `FROM SOURCE`.
 struct ModelOptions: ParsableArguments {
-    @Argument(help: "A directory, or a source such as oci://HOST/REPOSITORY:TAG in place of a Modelfile.")
+    @Argument(help: "A directory, or a source such as hf://ORG/NAME in place of a Modelfile.")
     var context: String?
 
     @Option(
@@ -50,7 +50,8 @@ struct ModelOptions: ParsableArguments {
     /// Whether the positional argument is a source rather than a directory.
     var isSource: Bool {
         guard let context else { return false }
-        return context.contains("://") || ["oci:", "oci-archive:", "hf.co/"].contains(where: context.hasPrefix)
+        return context.contains("://")
+            || ["oci:", "oci-archive:", "hf.co/", "huggingface.co/"].contains(where: context.hasPrefix)
     }
 
     var rules: ContextRules { ContextRules(exclude: PathFilter(exclude), include: PathFilter(include)) }
@@ -89,7 +90,7 @@ struct LoadedModelfile {
         else {
             throw KapsuleError(
                 .usage, id: "context.not-found", "the context '\(named)' is not a directory",
-                remedy: "give a directory, or a source such as oci://HOST/REPOSITORY:TAG")
+                remedy: "give a directory, or a source such as hf://ORG/NAME or oci://HOST/REPOSITORY:TAG")
         }
         return path
     }

@@ -177,7 +177,7 @@ import Testing
             testDescription: "no context", arguments: ["build", "-t", "m:1", "nowhere"],
             errors: """
                 error: the context 'nowhere' is not a directory
-                help: give a directory, or a source such as oci://HOST/REPOSITORY:TAG
+                help: give a directory, or a source such as hf://ORG/NAME or oci://HOST/REPOSITORY:TAG
 
                 """),
         Mistake(

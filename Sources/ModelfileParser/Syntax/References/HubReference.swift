@@ -11,6 +11,8 @@ public struct HubReference: Sendable, Hashable {
     public let revision: String?
     /// Which GGUF file of several: `Q4_K_M`.
     public let quantisation: String?
+    /// Whether it is written as Ollama writes it, without a scheme: of a repository with GGUF files it then means one.
+    public let isOllamaName: Bool
 
     /// `ORG/NAME`
     public var repository: String { "\(organisation)/\(name)" }
@@ -50,6 +52,7 @@ public struct HubReference: Sendable, Hashable {
         name = String(parts[1])
         self.revision = revision
         self.quantisation = quantisation
+        isOllamaName = !text.contains("://")
     }
 
     private static func split(_ rest: String) -> (path: String, revision: String?, quantisation: String?) {

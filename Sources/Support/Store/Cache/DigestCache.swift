@@ -58,6 +58,17 @@ public final class DigestCache: Sendable {
         remember(Self.checkKey(name, digest), Artifact(digest: digest, size: 0))
     }
 
+    /// SHA-256 of the content that git calls so, if it was read before. SHA-1 may name two contents: whoever reads one
+    /// checks it.
+    public func contentDigest(ofGitBlob name: String, size: Int64) -> Digest? {
+        guard let found = table[Self.gitKey(name, size)], found.size == size else { return nil }
+        return found.digest
+    }
+
+    public func recordGitBlob(_ name: String, _ content: Artifact) { remember(Self.gitKey(name, content.size), content) }
+
+    private static func gitKey(_ name: String, _ size: Int64) -> Digest { Digest.of("git-blob \(size) \(name)") }
+
     private func remember(_ key: Digest, _ value: Artifact) {
         // Full disk, read-only home: the next build hashes again, and this one goes on.
         try? table.set(key, value, now: WallClock.now)
