@@ -35,6 +35,10 @@ public struct TestProgram: Sendable {
     public static let pythonFormats = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
         probe: ["-c", "import gguf, safetensors, numpy"], isPython: true)
+    /// Python with the hub's own client.
+    public static let pythonHub = TestProgram(
+        name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
+        probe: ["-c", "import huggingface_hub"], isPython: true)
     public static let pythonCryptography = TestProgram(
         name: "python3", hint: "apt-get install python3 python3-cryptography", probe: ["-c", "import cryptography"])
 

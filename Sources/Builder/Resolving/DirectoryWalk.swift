@@ -64,6 +64,18 @@ struct DirectoryWalk {
         }
     }
 
+    /// Whether the root is a snapshot in the cache of the hub's own tools, and the path a file that its links lead to:
+    /// `models--ORG--NAME/snapshots/COMMIT` and `models--ORG--NAME/blobs/NAME`.
+    private func isBlobOfHubCache(_ path: String) -> Bool {
+        let parts = root.split(separator: "/")
+        guard parts.count > 3, parts[parts.count - 2] == "snapshots", parts[parts.count - 3].hasPrefix("models--")
+        else {
+            return false
+        }
+        let blobs = "/" + parts.dropLast(2).joined(separator: "/") + "/blobs/"
+        return path.hasPrefix(blobs) && !path.dropFirst(blobs.count).contains("/")
+    }
+
     private func bundlePath(_ text: String, in directory: String) throws -> BundlePath {
         do {
             return try BundlePath(validating: text)
@@ -85,7 +97,7 @@ struct DirectoryWalk {
                 .usage, id: "source.dangling-link", "\(path) is a link to \(target), which does not exist",
                 remedy: "remove the link, or leave it out with EXCLUDE \(name)")
         }
-        guard real == root || real.hasPrefix(root == "/" ? "/" : "\(root)/") else {
+        guard real == root || real.hasPrefix(root == "/" ? "/" : "\(root)/") || isBlobOfHubCache(real) else {
             throw KapsuleError(
                 .usage, id: "source.link-leaves",
                 "\(path) is a link to \(target), which is outside of \(root)",

@@ -8,6 +8,8 @@ final class HubFixture {
     let sandbox: Sandbox
 
     static let isUsable = HubStandIn.isUsable && TestProgram.curl.isUsable
+    /// Whether the hub's own client is there, too.
+    static let hasClient = isUsable && TestProgram.pythonHub.isUsable
 
     /// - Parameters:
     ///   - options: of the stand-in.
@@ -71,9 +73,10 @@ final class HubFixture {
         return try layers(layout)
     }
 
-    /// Whether a layout was made under that name.
+    /// Whether a layout of that name has an image.
     func isPublished(_ layout: String) -> Bool {
-        FileManager.default.fileExists(atPath: "\(sandbox.path)/work/\(layout)/index.json")
+        let index = try? Self.json("\(sandbox.path)/work/\(layout)/index.json")
+        return (index?["manifests"] as? [Any])?.isEmpty == false
     }
 
     static func json(_ path: String) throws -> [String: Any] {

@@ -65,7 +65,9 @@ public final class DigestCache: Sendable {
         return found.digest
     }
 
-    public func recordGitBlob(_ name: String, _ content: Artifact) { remember(Self.gitKey(name, content.size), content) }
+    public func recordGitBlob(_ name: String, _ content: Artifact) {
+        remember(Self.gitKey(name, content.size), content)
+    }
 
     private static func gitKey(_ name: String, _ size: Int64) -> Digest { Digest.of("git-blob \(size) \(name)") }
 
