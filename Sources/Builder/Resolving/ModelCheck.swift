@@ -81,6 +81,8 @@ public struct ModelCheck: Sendable {
             switch try ModelFile.read(file.source, name: file.path.name, what: file.path.text) {
             case .gguf, .safetensors: remember(file)
             case .checkpoint(let checkpoint): finding.risk = checkpoint.risk
+            // The parts of an index are looked at elsewhere.
+            case .config where isDocument: remember(file)
             case .index, .config, .tokenizerConfig, .other: break
             }
         } catch let error as KapsuleError

@@ -72,8 +72,7 @@ extension HubClient {
         _ memory: HubMemory
     ) -> HubModel {
         let address = HubAddress(endpoint: settings.endpoint, repository: repository)
-        let reader = HubReader(
-            client: self, repository: repository, commit: commit, cache: cache, memory: memory)
+        let reader = HubReader(client: self, repository: repository, commit: commit, memory: memory)
         let files = entries.map { entry in
             let cached = cache?.blob(of: entry)
             return HubModel.File(

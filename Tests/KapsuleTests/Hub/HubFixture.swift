@@ -37,7 +37,7 @@ final class HubFixture {
     /// `acme/m` with nothing large.
     static func tiny(_ root: TemporaryDirectory) throws {
         try root.write("acme/m/config.json", #"{"a":1}"#)
-        try root.write("acme/m/model.safetensors", SeededBytes.of(200_000, seed: 3))
+        try root.write("acme/m/model.safetensors", SampleModel.safetensors(200_000, seed: 3))
         try root.write("acme/m/tokenizer.json", SeededBytes.of(5000, seed: 4))
     }
 

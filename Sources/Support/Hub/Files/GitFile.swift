@@ -1,6 +1,7 @@
 internal import HTTP
 internal import KapsuleCore
 internal import KapsuleCrypto
+internal import Synchronization
 
 /// A file in git itself: some kilobytes as a rule, 10 MB at most. Fetched as a whole, and checked against its git name
 /// before a byte is handed out.
@@ -14,25 +15,28 @@ final class GitFile: ByteSource {
     private let gitName: String
     private let reader: HubReader
     private let cached: CachedBlob?
-    let digest: Digest?
+    /// Once the content was seen, or remembered from an earlier run.
+    private let known: Mutex<Digest?>
 
     init(_ entry: HubEntry, gitName: String, reader: HubReader, cached: CachedBlob?) {
         self.entry = entry
         self.gitName = gitName
         self.reader = reader
         self.cached = cached
-        digest = reader.memory.recall(gitName, entry.size)
+        known = Mutex(reader.memory.recall(gitName, entry.size))
     }
 
     var size: Int64 { entry.size }
+    var digest: Digest? { known.withLock { $0 } }
     var backing: ByteBacking { .stream }
 
     func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
-        try MemorySource(try content()).read(range, into: &sink)
+        guard !range.isEmpty || size == 0 else { return }
+        try MemorySource(try reader.content(of: self, entry)).read(range, into: &sink)
     }
 
     /// All of it, checked.
-    private func content() throws -> [UInt8] {
+    func content() throws -> [UInt8] {
         guard size <= Self.longest else {
             throw KapsuleError(
                 .unverified, id: "hub.not-lfs",
@@ -59,7 +63,10 @@ final class GitFile: ByteSource {
     }
 
     private func remembered(_ bytes: [UInt8]) -> [UInt8] {
-        if digest == nil { reader.memory.remember(gitName, Artifact(digest: Digest.of(bytes), size: size)) }
+        guard digest == nil else { return bytes }
+        let digest = Digest.of(bytes)
+        known.withLock { $0 = digest }
+        reader.memory.remember(gitName, Artifact(digest: digest, size: size))
         return bytes
     }
 

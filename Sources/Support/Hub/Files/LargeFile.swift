@@ -33,7 +33,7 @@ final class LargeFile: ByteSource, RangeOrigin {
     func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
         if let cached, try readCache(cached, range, &sink) { return }
         // Never the address that served what turned out to be wrong.
-        state.withLock { $0.storage = nil }
+        if range == 0..<size { state.withLock { $0.storage = nil } }
         try read(range, RangeOptions(), into: &sink)
     }
 
