@@ -45,7 +45,8 @@ let package = Package(
         .executableTarget(
             name: "kapsule",
             dependencies: [
-                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "Ollama", "OCI", "Hub", "Encryption", "HTTP",
+                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "Ollama", "OCI", "Hub", "Encryption",
+                "HTTP",
                 "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
