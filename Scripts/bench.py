@@ -10,12 +10,14 @@ Needs docker-registry, GNU time, skopeo, umoci and curl; a peer that is missing 
 import argparse
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -153,15 +155,23 @@ def mebibytes(count):
     return "" if count is None else f"{count / (1 << 20):.0f} MiB"
 
 
+def write_safetensors(path, mebibytes):
+    """One tensor of random bytes."""
+    count = mebibytes << 20
+    head = json.dumps({"weight": {"dtype": "U8", "shape": [count], "data_offsets": [0, count]}}).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(head)) + head)
+        for _ in range(mebibytes // 8):
+            file.write(os.urandom(8 << 20))
+
+
 def main_rows(bench, size):
     """The main job: four files of `size` MiB."""
     kapsule, host = bench.kapsule, bench.registry.host
     model = bench.path("model")
     os.makedirs(model)
     for index in range(4):
-        with open(os.path.join(model, f"model-{index + 1:05}-of-00004.safetensors"), "wb") as file:
-            for _ in range(size // 8):
-                file.write(os.urandom(8 << 20))
+        write_safetensors(os.path.join(model, f"model-{index + 1:05}-of-00004.safetensors"), size)
     with open(os.path.join(model, "config.json"), "w") as file:
         file.write("{}\n")
     with open(os.path.join(model, "Modelfile"), "w") as file:
@@ -250,8 +260,7 @@ def memory_rows(bench, size):
     kapsule, host = bench.kapsule, bench.registry.host
     model = bench.path("one")
     os.makedirs(model)
-    with open(os.path.join(model, "model.safetensors"), "wb") as file:
-        file.truncate(size << 20)
+    write_safetensors(os.path.join(model, "model.safetensors"), size)
     with open(os.path.join(model, "Modelfile"), "w") as file:
         file.write("FROM .\n")
     bench.row(f"push one layer of {size} MiB from its source",
@@ -259,6 +268,47 @@ def memory_rows(bench, size):
     bench.row(f"pull one layer of {size} MiB into a directory",
               ("kapsule pull --format hf", [kapsule, "pull", "--format", "hf", "-o", bench.path("ours"), f"{host}/one:1"],
                lambda: bench.forget("ours")))
+
+
+def write_gguf(path, mebibytes):
+    """A GGUF file of one tensor."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    count = (mebibytes << 20) // 4
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + text("general.architecture") + struct.pack("<I", 8) + text("llama")
+    head += text("token_embd.weight") + struct.pack("<IQIQ", 1, count, 0, 0)
+    with open(path, "wb") as file:
+        file.write(head + bytes(-len(head) % 32))
+        for _ in range(mebibytes // 8):
+            file.write(os.urandom(8 << 20))
+
+
+def fan_rows(bench, size):
+    """Four outputs of one file of `size` MiB, from one read; and each of them alone."""
+    kapsule, host = bench.kapsule, bench.registry.host
+    model, out = bench.path("fan-model"), bench.path("fan")
+    os.makedirs(model)
+    write_gguf(os.path.join(model, "model.gguf"), size)
+    modelfile = bench.path("fan.Modelfile")
+    with open(modelfile, "w") as file:
+        file.write("FROM ./model.gguf\n")
+    outputs = {"registry": ["--output", "type=registry"], "verity": ["--output", f"type=verity,dest={out}/verity"],
+               "ollama": ["--output", f"type=ollama,dest={out}/ollama"], "hf": ["--output", f"type=hf,dest={out}/hf"]}
+    build = [kapsule, "build", "--no-cache", "--model-id", "bench/fan@1", "-f", modelfile]
+
+    def command(*kinds):
+        tag = ["-t", f"{host}/bench/fan:1"] if {"registry", "ollama"} & set(kinds) else []
+        return build + tag + sum((outputs[kind] for kind in kinds), []) + [model]
+
+    def clear():
+        bench.forget("fan")
+        bench.registry.clear()
+
+    bench.row(f"four outputs from one read of {size} MiB",
+              ("all four", command(*outputs), clear), *((f"{kind} alone", command(kind), clear) for kind in outputs))
+    bench.forget("fan", "fan-model")
+    bench.registry.clear()
 
 
 def encryption_rows(bench, size):
@@ -271,9 +321,7 @@ def encryption_rows(bench, size):
         model, plain, secret = bench.path("model"), bench.path("plain"), bench.path("secret")
         os.makedirs(model)
         for index in range(parts):
-            with open(os.path.join(model, f"model-{index}.safetensors"), "wb") as file:
-                for _ in range(size // parts // 8):
-                    file.write(os.urandom(8 << 20))
+            write_safetensors(os.path.join(model, f"model-{index}.safetensors"), size // parts)
         modelfile = bench.path("encryption.Modelfile")
         with open(modelfile, "w") as file:
             file.write("FROM .\n")
@@ -318,9 +366,7 @@ def verity_rows(bench, size):
     model = bench.path("verity-model")
     os.makedirs(model)
     for index in range(4):
-        with open(os.path.join(model, f"model-{index + 1:05}-of-00004.safetensors"), "wb") as file:
-            for _ in range(size // 8):
-                file.write(os.urandom(8 << 20))
+        write_safetensors(os.path.join(model, f"model-{index + 1:05}-of-00004.safetensors"), size)
     modelfile = bench.path("verity.Modelfile")
     with open(modelfile, "w") as file:
         file.write("FROM .\n")
@@ -402,6 +448,7 @@ def main():
             print(f"{cores} cores, {arguments.runs} runs after one to warm up, medians; warm page cache")
             main_rows(bench, arguments.size)
             memory_rows(bench, arguments.layer)
+            fan_rows(bench, arguments.layer)
             encryption_rows(bench, arguments.encrypted)
             verity_rows(bench, arguments.image)
         finally:
