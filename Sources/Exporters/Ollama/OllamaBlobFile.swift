@@ -22,7 +22,7 @@ final class OllamaBlobFile: @unchecked Sendable {
 
     init(for source: any ByteSource, in store: OllamaStore) throws {
         self.store = store
-        let promised = source.isWatched || Self.isAtHand(source) ? nil : source.digest
+        let promised = Self.isAtHand(source) ? nil : source.digest
         let unnamed = { HeldFile.Place.unnamed(try store.newBlob()) }
         if let promised, let (file, lock) = try store.openWaiting(promised) {
             let kept = try file.status().size
@@ -37,8 +37,11 @@ final class OllamaBlobFile: @unchecked Sendable {
         }
     }
 
-    private static func isAtHand(_ source: any ByteSource) -> Bool {
-        if case .stream = source.backing { false } else { true }
+    /// Whether a source is on this machine.
+    static func isAtHand(_ source: any ByteSource) -> Bool {
+        if source.isWatched { return true }
+        if case .stream = source.backing { return false }
+        return true
     }
 
     /// What an earlier run has left, to be read in place of the source's own first bytes.
@@ -52,6 +55,15 @@ final class OllamaBlobFile: @unchecked Sendable {
     }
 
     func end() { held.end() }
+
+    /// What was written.
+    func source() throws -> FileSource {
+        switch held.place {
+        case .unnamed(let file): try FileSource(file.file)
+        case .staged(let path, _): try FileSource(path: path)
+        case .existing: preconditionFailure("a blob on its way is a new file")
+        }
+    }
 
     /// Gives the blob its name.
     ///

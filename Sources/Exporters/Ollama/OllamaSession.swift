@@ -29,9 +29,11 @@ final class OllamaSession: ExportSession {
         }
     }
 
-    /// What the headers of files at hand say against the model is known before a byte is moved.
+    /// What the headers say against the model is known before a byte is moved. Of a single file that has to be fetched the
+    /// header alone says little, and is not fetched twice.
     private func refuseEarly() throws {
-        guard layout.wanted.allSatisfy({ bundle.files[$0].source.isWatched }) else { return }
+        let isAtHand = layout.wanted.allSatisfy { OllamaBlobFile.isAtHand(bundle.files[$0].source) }
+        guard isAtHand || layout.wanted.count > 1 else { return }
         _ = try layout.arranged(try headers { bundle.files[$0].source })
     }
 
@@ -113,9 +115,9 @@ final class OllamaSession: ExportSession {
     // MARK: Commit
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {
+        // What is no model gets no name.
+        let arrangement = try layout.arranged(try headers { try whole($0, files[$0]) })
         let weights = try layout.wanted.reduce(into: [Int: Artifact]()) { $0[$1] = try publish($1, files[$1]) }
-        let arrangement = try layout.arranged(
-            try headers { file in try store.blob(try artifact(file, weights[file])) })
         let card = bundle.card.completed(for: arrangement.config.modelFamily)
         var config = arrangement.config
         (config.renderer, config.parser, config.requires) = (card.renderer, card.parser, card.requires)
@@ -148,6 +150,12 @@ final class OllamaSession: ExportSession {
         layers.append((OllamaMediaType.parameters, try OllamaParameters.bytes(of: card.parameters)))
         layers.append((OllamaMediaType.messages, OllamaMessages.bytes(of: card.messages)))
         return layers.compactMap { layer in layer.bytes.map { (layer.mediaType, $0) } }
+    }
+
+    /// The content of a file that was written, or was here before.
+    private func whole(_ index: Int, _ made: Artifact?) throws -> any ByteSource {
+        if let file = coming.withLock({ $0[index] }), file.isWhole { return try file.source() }
+        return try store.blob(try artifact(index, made ?? known(index)))
     }
 
     /// Gives a file that was written its name.

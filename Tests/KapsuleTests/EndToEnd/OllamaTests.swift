@@ -358,6 +358,39 @@ import Testing
         #expect(try seen() == "")
     }
 
+    @Test func severalOutputsAreOfOneReadAndOneMayFail() throws {
+        let place = try Place()
+        let sandbox = place.sandbox
+        let model = try place.context()
+        let outputs = ["-o", "type=ollama", "-o", "type=oci,dest=layout", "-o", "type=hf,dest=files"]
+        let lines = try sandbox.start(["build", "-t", "tiny:1"] + outputs + [model]).wait()
+        #expect(lines.status == 0, "\(lines.errors)")
+        let alone = try sandbox.done("build", "-t", "tiny:1", "-o", "type=ollama,dest=alone", model)
+        #expect(lines.output.split(separator: "\n").first.map(String.init) == alone)
+        #expect(try place.tree().differences(from: place.tree("alone")) == [])
+        #expect(
+            try sandbox.done("export", "oci:layout:1", "--format", "ollama", "--name", "tiny:1", "-o", "of") == alone)
+
+        try sandbox.directory.write("work/m/Modelfile", "FROM ./tiny.gguf\n")
+        let partly = try sandbox.start(
+            ["build", "-t", "tiny:1", "-o", "type=ollama", "-o", "type=oci,dest=second", model]).wait()
+        #expect(partly.status == 7)
+        #expect(partly.errors.contains("ollama → tiny:1 failed: tiny:1 exists in "), "\(partly.errors)")
+        #expect(partly.output.hasPrefix("oci:second@sha256:"))
+        #expect(try place.tree().files.filter { $0.hasPrefix("manifests/") }.count == 1)
+    }
+
+    @Test func whatIsNoModelGetsNoName() throws {
+        let place = try Place()
+        var cut = GGUFBytes.sample()
+        cut.data.removeLast(100)
+        let model = try place.context("FROM ./cut.gguf\n", ["cut.gguf": cut])
+        let outcome = try place.sandbox.kapsule("build", "--no-check", "--format", "ollama", "-t", "x", model)
+        #expect(outcome.status == 8)
+        #expect(outcome.errors.contains("cut.gguf ends at byte"), "\(outcome.errors)")
+        #expect((try? place.tree().files) ?? [] == [])
+    }
+
     // MARK: Refusals
 
     struct Refusal: CustomTestStringConvertible {

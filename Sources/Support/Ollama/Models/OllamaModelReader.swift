@@ -6,6 +6,9 @@ internal import OCI
 ///
 /// Source: Ollama `server/images.go`, GetModel.
 struct OllamaModelReader {
+    /// Most bytes that the texts of one model may have: licences are long, and a manifest may name thousands.
+    private static let mostText: Int64 = 64 << 20
+
     private let image: Image
     private(set) var config = OllamaConfig()
     private(set) var card = ModelCard()
@@ -25,6 +28,7 @@ struct OllamaModelReader {
         }
         try readConfig()
         try refuseTensors()
+        try checkTexts()
         for layer in layers { try read(layer) }
         files = named(files)
         guard files.contains(where: { $0.role == .weights }) else {
@@ -57,6 +61,21 @@ struct OllamaModelReader {
             .usage, id: "ollama.tensors",
             "\(name) is stored as \(count) single tensors for MLX, not as a GGUF file",
             remedy: "build from the model's own repository: FROM hf://ORG/NAME")
+    }
+
+    private func checkTexts() throws {
+        let files = [OllamaMediaType.model, OllamaMediaType.projector, OllamaMediaType.adapter, OllamaMediaType.draft]
+        var sum: Int64 = 0
+        for layer in layers where !files.contains(layer.mediaType) {
+            let (total, overflow) = sum.addingReportingOverflow(layer.size)
+            guard !overflow, total <= Self.mostText else {
+                throw KapsuleError(
+                    .unverified, id: "ollama.text-limit",
+                    "\(name) has more than \(ByteCount.text(Self.mostText)) of texts beside its weights",
+                    remedy: "do not use this model: no proper one has as much")
+            }
+            sum = total
+        }
     }
 
     private mutating func read(_ layer: Descriptor) throws {
