@@ -39,6 +39,10 @@ public struct TestProgram: Sendable {
     public static let pythonHub = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
         probe: ["-c", "import huggingface_hub"], isPython: true)
+    /// Python with the hub's own client, and with transformers, which reads its cache.
+    public static let pythonTransformers = TestProgram(
+        name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
+        probe: ["-c", "import huggingface_hub, transformers"], isPython: true)
     public static let pythonCryptography = TestProgram(
         name: "python3", hint: "apt-get install python3 python3-cryptography", probe: ["-c", "import cryptography"])
 

@@ -73,7 +73,7 @@ struct Workshop {
             toolbox.note(
                 "warning: what is decrypted for this build is stored in plaintext: no --encryption-key, no ENCRYPT")
         }
-        let outputs = try outputs(base, wishes)
+        let outputs = try outputs(base, wishes, resolution.sources)
         let separated = try encryption?.separating(resolution.bundle) ?? resolution.bundle
         let bundle = try await identified(separated, outputs.specs)
         let sessions = try outputs.exporters().map { try $0.begin(bundle) }
@@ -87,7 +87,9 @@ struct Workshop {
         return LoadedModelfile(modelfile: try given.modelfile(in: toolbox), context: try Directories.current())
     }
 
-    private func outputs(_ base: BaseImage?, _ wishes: BuildEncryption.Wishes) throws -> BuildOutputs {
+    private func outputs(
+        _ base: BaseImage?, _ wishes: BuildEncryption.Wishes, _ sources: [PinnedSource]
+    ) throws -> BuildOutputs {
         let tags = try settings.tags.map { try Reference(parsing: $0) }
         let specs = try BuildOutputs.specs(
             formats: settings.formats, outputs: settings.outputs, pushes: settings.pushes, tags: tags)
@@ -105,7 +107,16 @@ struct Workshop {
             verity: VerityOptions(
                 flags: settings.verity, environment: toolbox.environment,
                 excludedFiles: settings.model.exclude.joined(separator: ","), diskKey: wishes.disk),
-            replaces: settings.replaces)
+            hubRevision: Self.hubRevision(sources), replaces: settings.replaces)
+    }
+
+    /// What leads to the commit on the hub: the branch or the tag that FROM names, `main` where it names none.
+    private static func hubRevision(_ sources: [PinnedSource]) -> String? {
+        for source in sources {
+            guard case .hub(let hub)? = try? SourceReference(parsing: source.reference) else { continue }
+            return hub.isPinned ? nil : hub.revision ?? "main"
+        }
+        return nil
     }
 
     /// Whoever asked for encryption gets nothing in plaintext.
@@ -127,6 +138,7 @@ struct Workshop {
 
     /// The model under the identity that UUIDs and salts follow from: the one given, that of its source, or what is in it.
     private func identified(_ bundle: ModelBundle, _ specs: [OutputSpec]) async throws -> ModelBundle {
+        let bundle = try await namedInCaches(bundle, specs)
         if let given = settings.verity.modelID {
             return bundle.identified(as: given, digests: bundle.files.map(\.source.digest))
         }
@@ -135,6 +147,15 @@ struct Workshop {
         guard needsRevision, !bundle.identity.contains("@") else { return bundle }
         return try await ContentIdentity.identify(
             bundle, named: bundle.identity, concurrency: settings.concurrency, progress: toolbox.progress)
+    }
+
+    /// A cache of the hub names files by what is in them, so that has to be known beforehand.
+    private func namedInCaches(_ bundle: ModelBundle, _ specs: [OutputSpec]) async throws -> ModelBundle {
+        let isUnknown = bundle.files.contains { $0.source.digest == nil && $0.source.gitBlobName == nil }
+        guard isUnknown, specs.contains(where: { $0.kind == .hubCache }) else { return bundle }
+        let known = try await ContentIdentity.identify(
+            bundle, named: bundle.identity, concurrency: settings.concurrency, progress: toolbox.progress)
+        return known.identified(as: bundle.identity, digests: known.files.map(\.source.digest))
     }
 
     func run(_ prepared: Prepared) async throws -> Executor.Report {

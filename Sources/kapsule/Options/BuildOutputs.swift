@@ -13,6 +13,8 @@ struct BuildOutputs {
     let tagsDecide: Bool
     let image: ImageExporter.Options
     let verity: VerityOptions
+    /// The branch or the tag of the hub that FROM names; nil where it names none, or a commit.
+    let hubRevision: String?
     let replaces: Bool
 
     /// What `--format`, `--output`, `--push` and the tags ask for, spelt out.
@@ -88,6 +90,12 @@ struct BuildOutputs {
             case .emwp: return [try verity.encryptedExporter(to: directory, replaces: replaces)]
             case .hf:
                 return [DirectoryExporter(to: directory, replaces: replaces, progress: locator.toolbox.progress)]
+            case .hubCache:
+                return [
+                    HubCacheExporter(
+                        to: try spec.destination ?? HubCachePath.of(locator.toolbox.environment),
+                        ref: spec.ref ?? hubRevision, replaces: replaces, progress: locator.toolbox.progress)
+                ]
             case .repart: return [verity.diskExporter(to: directory, replaces: replaces)]
             case .ollama:
                 let output = OllamaOutput(destination: spec.destination, name: spec.name, tags: tags)

@@ -26,6 +26,8 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         case hf
         /// A model in a directory of Ollama's: the one named, else the one that Ollama uses.
         case ollama
+        /// Such files as a cache of the hub has them.
+        case hubCache = "hf-cache"
 
         /// A layout whose name ends in `.tar` is an archive, as buildx has it, unless a directory is called so.
         func forDestination(_ path: String?) -> Kind {
@@ -38,7 +40,17 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         var needsDestination: Bool {
             switch self {
             case .oci, .archive, .verity, .emwp, .repart, .hf: true
-            case .registry, .store, .ollama: false
+            case .registry, .store, .ollama, .hubCache: false
+            }
+        }
+
+        /// Keys that it knows, beside `type`.
+        fileprivate var keys: Set<Substring> {
+            switch self {
+            case .oci, .archive, .verity, .emwp, .repart, .hf: ["dest"]
+            case .registry, .store: []
+            case .ollama: ["dest", "name"]
+            case .hubCache: ["dest", "ref"]
             }
         }
 
@@ -46,18 +58,15 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         var wantsDirectoryAlone: Bool {
             switch self {
             case .oci, .archive, .hf, .ollama: true
-            case .verity, .emwp, .repart, .registry, .store: false
+            case .verity, .emwp, .repart, .registry, .store, .hubCache: false
             }
         }
-
-        /// Whether a directory may be named.
-        var takesDestination: Bool { needsDestination || self == .ollama }
 
         /// Whether it is an image with tags.
         var isImage: Bool {
             switch self {
             case .oci, .archive, .registry, .store: true
-            case .verity, .emwp, .repart, .hf, .ollama: false
+            case .verity, .emwp, .repart, .hf, .ollama, .hubCache: false
             }
         }
 
@@ -70,33 +79,35 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
     let destination: String?
     /// What it is called, where that is not for the tags to say.
     let name: String?
+    /// With `hf-cache`: a branch or a tag that is to lead to the commit.
+    let ref: String?
 
     init?(argument text: String) {
         guard text.hasPrefix("type=") || text.contains(",dest=") else {
             guard !text.isEmpty else { return nil }
-            (kind, destination, name) = (nil, text, nil)
+            (kind, destination, name, ref) = (nil, text, nil, nil)
             return
         }
         var values: [Substring: Substring] = [:]
         for part in text.split(separator: ",") {
             let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard pair.count == 2, ["type", "dest", "name"].contains(pair[0]), values[pair[0]] == nil else {
-                return nil
-            }
+            guard pair.count == 2, !pair[1].isEmpty, values[pair[0]] == nil else { return nil }
             values[pair[0]] = pair[1]
         }
-        guard let type = values["type"], let kind = Kind(rawValue: String(type)) else { return nil }
+        guard let type = values.removeValue(forKey: "type"), let kind = Kind(rawValue: String(type)),
+            kind.keys.isSuperset(of: values.keys), !kind.needsDestination || values["dest"] != nil
+        else { return nil }
         destination = values["dest"].map(String.init)
         self.kind = kind.forDestination(destination)
         name = values["name"].map(String.init)
-        guard destination.map({ !$0.isEmpty && kind.takesDestination }) ?? !kind.needsDestination else { return nil }
-        guard name.map({ !$0.isEmpty && kind == .ollama }) ?? true else { return nil }
+        ref = values["ref"].map(String.init)
     }
 
     init(_ kind: Kind, to destination: String?, name: String? = nil) {
         self.kind = kind
         self.destination = destination
         self.name = name
+        ref = nil
     }
 
     /// The same, with a name for a model of Ollama's that has none yet.

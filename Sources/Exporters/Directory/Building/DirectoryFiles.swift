@@ -119,8 +119,16 @@ final class DirectoryFiles: Sendable {
         if try !file.holds(bytes.span, at: 0, block: &block) { try checkReplaceable(path) }
     }
 
+    /// What the link at `place` says; nil where there is no link.
+    func linkTarget(_ place: BundlePath) throws -> String? {
+        guard let root = try ifThere()?.root, try root.status(place.text)?.kind == .symbolicLink else { return nil }
+        return try root.linkTarget(place.text)
+    }
+
     /// Writes a small file under its name; leaves one that is equal.
-    func put(_ place: String, _ bytes: [UInt8]) throws {
+    ///
+    /// - Parameter replaces: whether another file gives way; nil for what holds for the directory.
+    func put(_ place: String, _ bytes: [UInt8], replaces: Bool? = nil) throws {
         let path = try BundlePath(validating: place)
         let root = try root()
         if let file = try existing(path, size: Int64(bytes.count)) {
@@ -129,7 +137,7 @@ final class DirectoryFiles: Sendable {
         }
         let atomic = try AtomicFile(in: root.makeDirectory(path.ancestors.last ?? ""))
         try atomic.file.write(bytes.span, at: 0)
-        try root.commit(atomic, as: place, replaces: replaces)
+        try root.commit(atomic, as: place, replaces: replaces ?? self.replaces)
     }
 
     func removePartial() throws { try open().partial.remove() }

@@ -6,6 +6,8 @@ public protocol ByteSource: Sendable {
     var backing: ByteBacking { get }
     /// SHA-256 of the whole source, where a manifest, the hub or the store already vouches for it.
     var digest: Digest? { get }
+    /// The name that git gives to the content, in hex, where the source knows files by such names: it proves them then.
+    var gitBlobName: String? { get }
     /// Whether the source itself makes sure that what is read is what `digest` was worked out from, as a local file does
     /// that is watched for changes.
     var isWatched: Bool { get }
@@ -17,6 +19,7 @@ public protocol ByteSource: Sendable {
 
 extension ByteSource {
     public var digest: Digest? { nil }
+    public var gitBlobName: String? { nil }
     public var isWatched: Bool { false }
 
     /// All of a small source, such as a JSON document.
@@ -91,6 +94,7 @@ public struct KnownSource: ByteSource {
         self.digest = digest
     }
 
+    public var gitBlobName: String? { base.gitBlobName }
     public var isWatched: Bool { base.isWatched }
     public var size: Int64 { base.size }
     public var backing: ByteBacking { base.backing }
