@@ -45,9 +45,8 @@ let package = Package(
         .executableTarget(
             name: "kapsule",
             dependencies: [
-                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "Ollama", "OCI", "Hub", "Encryption",
-                "HTTP",
-                "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging,
+                "Builder", "Exporters", "Formats", "ModelfileParser", "Store", "Ollama", "OCI", "Hub", "Git",
+                "Encryption", "HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["README.md"], swiftSettings: house),
@@ -61,6 +60,7 @@ let package = Package(
         room("Exporters", ["Formats", "Ollama", "OCI", "Encryption", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Store", ["OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Ollama", ["ModelfileParser", "Formats", "OCI", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
+        support("Git", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"]),
         support("Formats", ["KapsuleCrypto", "KapsuleCore", "CZlib"]),
         support("OCI", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),
         support("Hub", ["HTTP", "KapsuleIO", "KapsuleCrypto", "KapsuleCore", logging]),

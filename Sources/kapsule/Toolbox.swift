@@ -63,13 +63,18 @@ final class Toolbox: Sendable {
 
     // MARK: Servers
 
+    /// How servers are spoken to that are no registries.
+    var transportSettings: TransportSettings {
+        var settings = TransportSettings()
+        settings.logger = logger
+        settings.userAgent = "kapsule/\(Kapsule.version)"
+        settings.tls.caFile = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
+        return settings
+    }
+
     /// The hub, as the environment names it.
     func hub() throws -> HubClient {
-        var transport = TransportSettings()
-        transport.logger = logger
-        transport.userAgent = "kapsule/\(Kapsule.version)"
-        transport.tls.caFile = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
-        return HubClient(try HubSettings(environment: environment, transport: transport))
+        HubClient(try HubSettings(environment: environment, transport: transportSettings))
     }
 
     /// Connections, tokens and what is known of hosts, for the whole run.

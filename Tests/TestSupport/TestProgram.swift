@@ -22,6 +22,9 @@ public struct TestProgram: Sendable {
     public static let umoci = TestProgram(name: "umoci", hint: "apt-get install umoci", probe: nil)
     public static let podman = TestProgram(name: "podman", hint: "apt-get install podman", probe: nil)
     public static let curl = TestProgram(name: "curl", hint: "apt-get install curl", probe: nil)
+    /// git with its large files.
+    public static let gitLFS = TestProgram(
+        name: "git", hint: "apt-get install git git-lfs", probe: ["lfs", "version"])
     public static let python = TestProgram(name: "python3", hint: "apt-get install python3", probe: nil)
     /// Python with the real client of Vault.
     public static let pythonVault = TestProgram(

@@ -17,7 +17,7 @@ struct ModelSources {
         case .hub(let reference):
             return try HubSource(toolbox: toolbox, noCache: settings.model.noCache).find(reference, wants)
         case .ollama(let name): return try withoutActuallyEscaping(wants) { try ollama($0).find(name) }
-        case .git: throw Self.unsupported("git repositories")
+        case .git(let reference): return try GitSource(toolbox: toolbox).find(reference, wants)
         }
     }
 
@@ -44,11 +44,5 @@ struct ModelSources {
                 "'\(text)' is nothing on this machine, and \(name.host) cannot be asked for it: \(error.message)",
                 remedy: error.remedy, cause: error)
         }
-    }
-
-    private static func unsupported(_ what: String) -> KapsuleError {
-        KapsuleError(
-            .usage, id: "source.unsupported", "this version of kapsule does not read \(what)",
-            remedy: "fetch the model into a directory, and write FROM ./DIRECTORY")
     }
 }

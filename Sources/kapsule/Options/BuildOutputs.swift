@@ -1,4 +1,5 @@
 internal import Exporters
+internal import Hub
 internal import KapsuleCore
 internal import KapsuleIO
 internal import OCI
@@ -93,7 +94,7 @@ struct BuildOutputs {
             case .hubCache:
                 return [
                     HubCacheExporter(
-                        to: try spec.destination ?? HubCachePath.of(locator.toolbox.environment),
+                        to: try spec.destination ?? hubCache(),
                         ref: spec.ref ?? hubRevision, replaces: replaces, progress: locator.toolbox.progress)
                 ]
             case .repart: return [verity.diskExporter(to: directory, replaces: replaces)]
@@ -102,6 +103,14 @@ struct BuildOutputs {
                 return [try output.exporter(replaces: replaces, in: locator.toolbox)]
             }
         }
+    }
+
+    /// Where the hub's own tools look.
+    private func hubCache() throws -> String {
+        if let cache = try locator.toolbox.hub().settings.cache { return cache }
+        throw KapsuleError(
+            .usage, id: "hub-cache.nowhere", "there is no home directory, so nobody can say where the hub's cache is",
+            remedy: "name it: type=hf-cache,dest=DIR, or set HF_HUB_CACHE")
     }
 
     private func store(_ tags: [Reference]) -> any ImageDestination {

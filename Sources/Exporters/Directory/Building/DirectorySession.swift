@@ -28,7 +28,8 @@ final class DirectorySession: ExportSession {
     private let files: DirectoryFiles
     private let closing: any DirectoryClosing
     private let progress: any ProgressReporter
-    let needsFileDigests: Bool
+    /// What sources promised when the build began; they may find out more on the way.
+    private let digests: [Digest?]
     private let state = Mutex(State())
 
     private struct State {
@@ -51,22 +52,17 @@ final class DirectorySession: ExportSession {
         self.placed = placed
         self.closing = closing
         self.progress = progress
-        needsFileDigests = bundle.files.contains { $0.source.digest == nil }
-        let promised = bundle.files.indices.filter { Self.isPromised(bundle.files[$0]) }
-        files = DirectoryFiles(
-            path, replaces: replaces,
-            promised: Dictionary(uniqueKeysWithValues: promised.map { ($0, bundle.files[$0].source.digest!) }))
+        digests = bundle.files.map(\.source.digest)
+        var promised: [Int: Digest] = [:]
+        for (index, file) in bundle.files.enumerated() where !file.source.isWatched { promised[index] = digests[index] }
+        files = DirectoryFiles(path, replaces: replaces, promised: promised)
         for (file, place) in zip(bundle.files, placed) { try files.checkFree(place.path, for: file.source.size) }
         try closing.prepare(files)
     }
 
-    /// Whether the digest of a file is known before it was read, and has to be proved.
-    private static func isPromised(_ file: ModelBundle.File) -> Bool {
-        file.source.digest != nil && !file.source.isWatched
-    }
-
     var name: String { closing.name }
     var directory: String? { files.path }
+    var needsFileDigests: Bool { digests.contains(nil) }
 
     var size: Int64 {
         bundle.files.indices.reduce(0) { sum, index in
@@ -89,9 +85,8 @@ final class DirectorySession: ExportSession {
     private func check(_ lane: [Int]) throws {
         let present = state.withLock { $0.present }
         let candidates = try lane.filter { index in
-            let source = bundle.files[index].source
-            return try !present.contains(index) && source.digest != nil
-                && files.existing(placed[index].path, size: source.size) != nil
+            try !present.contains(index) && digests[index] != nil
+                && files.existing(placed[index].path, size: bundle.files[index].source.size) != nil
         }
         guard let first = candidates.first else { return }
         let more = candidates.count > 1 ? " and \(candidates.count - 1) more files" : ""
@@ -104,7 +99,7 @@ final class DirectorySession: ExportSession {
     private func check(_ index: Int, _ activity: Activity) throws {
         let source = bundle.files[index].source
         guard let file = try files.existing(placed[index].path, size: source.size) else { return }
-        if try CountedHash.digest(of: FileSource(file), activity) == source.digest {
+        if try CountedHash.digest(of: FileSource(file), activity) == digests[index] {
             state.withLock { _ = $0.present.insert(index) }
         } else {
             try files.checkReplaceable(placed[index].path)
@@ -128,13 +123,14 @@ final class DirectorySession: ExportSession {
         }
         guard isOwner else { return nil }
         let source = bundle.files[index].source
-        return try files.hold(placed[index], index: index, size: source.size, comparesExisting: source.digest == nil)
+        return try files.hold(placed[index], index: index, size: source.size, comparesExisting: digests[index] == nil)
     }
 
     /// Makes `file` a clone of what it is to hold, where that is a local file and the file system can.
     func clone(_ index: Int, to file: HeldFile) throws -> Bool {
         let source = bundle.files[index].source
-        return Self.isPromised(bundle.files[index]) ? false : try file.clone(source)
+        // What is not watched has to pass by to be checked.
+        return source.isWatched ? try file.clone(source) : false
     }
 
     func finish(_ held: [(index: Int, file: HeldFile)]) {

@@ -29,6 +29,7 @@ final class GitFile: ByteSource {
     var size: Int64 { entry.size }
     var digest: Digest? { known.withLock { $0 } }
     var backing: ByteBacking { .stream }
+    var gitBlobName: String? { gitName }
 
     func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
         guard !range.isEmpty || size == 0 else { return }

@@ -12,6 +12,12 @@ public enum CurrentProcess {
     /// Sets a variable for this process and those it starts. Before other threads read the environment.
     public static func setEnvironment(_ name: String, _ value: String) { _ = unsafe setenv(name, value, 1) }
 
+    /// For files that are gone with the process: `TMPDIR`, else `/tmp`.
+    public static var temporaryDirectory: String {
+        guard let path = unsafe getenv("TMPDIR"), unsafe path.pointee != 0 else { return "/tmp" }
+        return unsafe String(cString: path)
+    }
+
     /// The user's own directory: `HOME`, else what the system says.
     public static func home() throws -> String {
         if let home = unsafe getenv("HOME"), unsafe home.pointee != 0 { return unsafe String(cString: home) }

@@ -3,8 +3,8 @@ internal import KapsuleCore
 
 /// Another program, run to its end without a shell.
 ///
-/// Secrets go in through standard input, never through arguments or the environment. What it says on standard error is
-/// dropped.
+/// Secrets go in through standard input, never through arguments. What it says on standard error is dropped, unless there is a
+/// file for it.
 public enum ChildProcess {
     public enum End: Sendable, Hashable {
         case exited(Int32)
@@ -29,13 +29,35 @@ public enum ChildProcess {
     /// - Throws: `.unavailable` for both of these, `.usage` when it cannot be started, `.interrupted`.
     public static func run(
         _ program: String, _ arguments: [String], environment: [String: String], input: [UInt8] = [],
-        outputLimit: Int = 1 << 20, timeout: Duration = .seconds(60)
+        outputLimit: Int = 1 << 20, timeout: Duration = .seconds(60), errors: OpenFile? = nil
     ) throws -> Result {
         precondition(program.hasPrefix("/"), "a program is named by an absolute path")
-        let running = try RunningChild(program, arguments, environment)
+        let running = try RunningChild(program, arguments, environment, errors: errors)
         var exchange = ChildExchange(running, input: input, outputLimit: outputLimit, deadline: .now + timeout)
         do {
             return Result(end: try exchange.finish(), output: exchange.output)
+        } catch {
+            running.kill()
+            throw error
+        }
+    }
+
+    /// Runs `program`, which hears nothing, and hands on what it says as it comes.
+    ///
+    /// - Parameters:
+    ///   - errors: where its standard error goes; dropped without.
+    ///   - deliver: what it throws ends the program.
+    /// - Returns: how it ended, when all was delivered.
+    public static func stream(
+        _ program: String, _ arguments: [String], environment: [String: String], errors: OpenFile? = nil,
+        deliver: (Span<UInt8>) throws -> Void
+    ) throws -> End {
+        precondition(program.hasPrefix("/"), "a program is named by an absolute path")
+        let running = try RunningChild(program, arguments, environment, errors: errors)
+        running.closeInput()
+        do {
+            try running.drain(deliver)
+            return running.wait()
         } catch {
             running.kill()
             throw error

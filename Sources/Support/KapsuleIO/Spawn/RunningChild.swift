@@ -14,7 +14,10 @@ final class RunningChild {
     let output: Int32
     private var end: ChildProcess.End?
 
-    init(_ program: String, _ arguments: [String], _ environment: [String: String]) throws {
+    /// - Parameter errors: where its standard error goes; dropped without.
+    init(
+        _ program: String, _ arguments: [String], _ environment: [String: String], errors: OpenFile? = nil
+    ) throws {
         self.program = program
         let (ourInput, theirInput) = try Self.socketPair()
         let ends: (Int32, Int32)
@@ -33,7 +36,7 @@ final class RunningChild {
         let names = environment.keys.sorted()
         let (result, pid) = unsafe CStrings([program] + arguments).withPointers { arguments in
             unsafe CStrings(names.map { "\($0)=\(environment[$0] ?? "")" }).withPointers { environment in
-                unsafe Self.spawn(program, arguments, environment, input: theirInput, output: ends.1)
+                unsafe Self.spawn(program, arguments, environment, input: theirInput, output: ends.1, errors: errors)
             }
         }
         self.pid = pid
@@ -60,14 +63,18 @@ final class RunningChild {
 
     private static func spawn(
         _ program: String, _ arguments: UnsafePointer<UnsafeMutablePointer<CChar>?>,
-        _ environment: UnsafePointer<UnsafeMutablePointer<CChar>?>, input: Int32, output: Int32
+        _ environment: UnsafePointer<UnsafeMutablePointer<CChar>?>, input: Int32, output: Int32, errors: OpenFile?
     ) -> (Int32, pid_t) {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
         unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
         unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
-        unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        if let errors {
+            unsafe posix_spawn_file_actions_adddup2(&actions, errors.descriptor, 2)
+        } else {
+            unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        }
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
         defer { unsafe posix_spawnattr_destroy(&attributes) }
@@ -93,6 +100,33 @@ final class RunningChild {
     func poll() -> ChildProcess.End? {
         if end == nil { reap(WNOHANG) }
         return end
+    }
+
+    /// Hands on what it says until it says nothing more.
+    func drain(_ deliver: (Span<UInt8>) throws -> Void) throws {
+        var block = [UInt8](repeating: 0, count: 256 << 10)
+        while true {
+            try Task.checkNotInterrupted()
+            var polled = [pollfd(fd: output, events: Int16(POLLIN), revents: 0)]
+            guard unsafe Glibc.poll(&polled, 1, 100) > 0 else { continue }
+            let count = unsafe block.withUnsafeMutableBufferPointer {
+                unsafe recv(output, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+            }
+            if count == 0 { return }
+            if count < 0 {
+                guard errno == EAGAIN || errno == EINTR else {
+                    throw KapsuleError.system("read of \(program)", errno: errno)
+                }
+                continue
+            }
+            try deliver(block.span.extracting(first: count))
+        }
+    }
+
+    /// Waits for its end.
+    func wait() -> ChildProcess.End {
+        if end == nil { reap(0) }
+        return end ?? .exited(127)
     }
 
     /// Ends it at once and waits for that.

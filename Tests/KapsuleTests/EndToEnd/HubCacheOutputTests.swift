@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `type=hf-cache`: what `huggingface_hub` and transformers find without a network.
-@Suite struct HubCacheTests {
+@Suite struct HubCacheOutputTests {
     static let commit = String(repeating: "0123456789", count: 4)
 
     private func model(_ sandbox: Sandbox) throws -> String {
@@ -52,7 +52,8 @@ import Testing
         let said = try Child(
             "/usr/bin/env", ["python3", "-c", script],
             environment: [
-                "PATH": URL(fileURLWithPath: try #require(TestProgram.pythonTransformers.path)).deletingLastPathComponent()
+                "PATH": URL(fileURLWithPath: try #require(TestProgram.pythonTransformers.path))
+                    .deletingLastPathComponent()
                     .path
                     + ":/usr/bin:/bin",
                 "HOME": "\(sandbox.path)/home", "HF_HUB_OFFLINE": "1",
