@@ -81,7 +81,8 @@ let package = Package(
 
         // Tools of the tests: temporary directories, child processes, seeded randomness, throw-away registries.
         .target(
-            name: "TestSupport", dependencies: ["KapsuleCore"], path: "Tests/TestSupport", swiftSettings: house),
+            name: "TestSupport", dependencies: ["KapsuleCrypto", "KapsuleCore"], path: "Tests/TestSupport",
+            swiftSettings: house),
         // For the benchmark: a hash tree alone, beside veritysetup.
         .executableTarget(
             name: "verity-tree", dependencies: ["Formats", "KapsuleIO", "KapsuleCrypto", "KapsuleCore"],

@@ -82,6 +82,7 @@ final class Toolbox: Sendable {
         var settings = RegistryOptions(environment: environment)
         settings.plainHTTP = options.plainHTTP
         settings.insecure = options.insecure
+        settings.cacheDirectory = try paths().cache
         settings.transport.logger = logger
         settings.transport.userAgent = "kapsule/\(Kapsule.version)"
         return RegistrySession(settings, credentials: try options.credentials(environment))

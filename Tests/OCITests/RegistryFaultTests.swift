@@ -116,9 +116,9 @@ import Testing
         let server = try Self.server { _, _ in Reply(206, ["Content-Range: \(range)"], Array(bytes[5...])) }
         var sink = MemorySink()
         let error = Self.error { try Self.client(server).readBlob(blob, range: 5..<10, into: &sink) }
-        #expect(["registry.range", "registry.size"].contains(error?.id))
+        #expect(["http.range", "http.size"].contains(error?.id))
         #expect(sink.bytes.isEmpty)
-        #expect(Self.requests(server).count == 1)
+        #expect(Self.requests(server).count == 5, "a proxy may have been wrong for a moment")
     }
 
     @Test(arguments: [9, 11]) func refusesABlobOfAnotherLength(_ count: Int) throws {
@@ -231,27 +231,26 @@ import Testing
 
     static func methods(_ server: LoopbackServer) -> [String] { requests(server).map(\.method) }
 
+    /// A registry that cannot say how much of an upload it has.
     @Test func beginsAnUploadAnewWhenItBreaks() throws {
         let (blob, bytes) = RegistryOracleTests.blob(1_000_000)
-        let server = try Self.sink { request, count in
+        let patches = Atomic(0)
+        let server = try Self.sink { request, _ in
             guard request.method == "PATCH" else { return nil }
-            switch count {
-            case 2: return Reply(200).with { ($0.reads, $0.isSilent, $0.ending) = (1000, true, .cut) }
-            case 5: return Reply(202, ["Location: /x", "Range: 0-17"])
-            case 8: return Reply(404, [], text: #"{"errors":[{"code":"BLOB_UPLOAD_INVALID"}]}"#)
+            switch patches.wrappingAdd(1, ordering: .relaxed).oldValue {
+            case 0: return Reply(200).with { ($0.reads, $0.isSilent, $0.ending) = (1000, true, .cut) }
+            case 1: return Reply(202, ["Location: /x", "Range: 0-17"])
+            case 2: return Reply(404, [], text: #"{"errors":[{"code":"BLOB_UPLOAD_INVALID"}]}"#)
             default: return nil
             }
         }
         let activity = Activity("x", total: blob.size)
         #expect(try Self.client(server).uploadBlob(blob, from: MemorySource(bytes), activity: activity) == .uploaded)
         #expect(activity.done == blob.size)
-        #expect(
-            Self.methods(server) == [
-                "HEAD", "POST", "PATCH", "DELETE", "POST", "PATCH", "DELETE", "POST", "PATCH", "DELETE", "POST",
-                "PATCH", "PUT",
-            ])
+        let attempt = ["POST", "PATCH", "GET", "DELETE", "HEAD"]
+        #expect(Self.methods(server) == ["HEAD"] + attempt + attempt + attempt + ["POST", "PATCH", "PUT"])
         let put = try #require(Self.requests(server).last)
-        #expect(put.target == "/v2/acme/m/blobs/uploads/u10?_state=b&digest=sha256%3A\(blob.digest.hex)")
+        #expect(put.target.hasSuffix("?_state=b&digest=sha256%3A\(blob.digest.hex)"))
         #expect(put["Content-Length"] == "0")
     }
 

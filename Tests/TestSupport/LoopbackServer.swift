@@ -35,6 +35,8 @@ public final class LoopbackServer: Sendable {
             case keep
             /// Closed, as by a crashed server.
             case cut
+            /// Closed with a reset (RST), as by a firewall.
+            case reset
             /// Not another byte, until the client goes.
             case stall
         }
@@ -45,13 +47,21 @@ public final class LoopbackServer: Sendable {
         public var framing = Framing.length()
         /// Bytes of the body that are sent; nil for all.
         public var sends: Int?
+        /// Bytes of the head that are sent before `ending`; nil for all, and the body.
+        public var headSends: Int?
         /// Bytes that one `send` takes at most.
         public var piece = Int.max
+        /// How long the server waits before each piece, in milliseconds; the client's leaving ends it.
+        public var pauseMilliseconds: Int32 = 0
         public var ending = Ending.keep
         /// Bytes of the request's body that are read before answering; nil for all.
         public var reads: Int?
         /// Not even a head is sent: only `ending` happens.
         public var isSilent = false
+        /// Gets the request's body as it comes, in place of `Request.body`; also what came before it broke off.
+        public var receive: (@Sendable ([UInt8]) -> Void)?
+        /// Makes the real reply when the whole body has come.
+        public var then: (@Sendable (Request) -> Reply)?
 
         public init(_ status: Int, _ headers: [String] = [], _ body: [UInt8] = []) {
             self.status = status
@@ -137,6 +147,13 @@ public final class LoopbackServer: Sendable {
     /// `127.0.0.1:PORT`.
     public var host: String { "127.0.0.1:\(port)" }
 
+    /// Ends all connections, as a server does that is restarted.
+    public func disconnect() {
+        shared.state.withLock { state in
+            for socket in state.connections { shutdown(socket, Int32(SHUT_RDWR)) }
+        }
+    }
+
     /// All that have come so far, in the order in which their answers began.
     public var requests: [Request] { shared.state.withLock { $0.requests } }
 }
@@ -157,14 +174,26 @@ private struct Connection {
         record: (LoopbackServer.Request) -> Void, answer: (LoopbackServer.Request) -> LoopbackServer.Reply
     ) -> Bool {
         guard var request = readHead() else { return false }
-        let reply = answer(request)
-        let length = Int(request["Content-Length"] ?? "") ?? 0
-        request.body = readBody(min(length, reply.reads ?? length))
+        var reply = answer(request)
+        let isChunked = request["Transfer-Encoding"]?.lowercased() == "chunked"
+        let length = isChunked ? Int.max : Int(request["Content-Length"] ?? "") ?? 0
+        let limit = min(length, reply.reads ?? length)
+        let body = isChunked ? readChunks(limit, reply.receive) : readBody(limit, reply.receive)
+        request.body = body.bytes
         record(request)
+        let isWhole = isChunked ? body.isWhole : body.count == length
+        if let then = reply.then {
+            guard isWhole else { return false }
+            reply = then(request)
+        }
         if !reply.isSilent, !send(reply, isHead: request.method == "HEAD") { return false }
         switch reply.ending {
-        case .keep: return reply.reads.map { $0 >= length } ?? true
+        case .keep: return isWhole
         case .cut: return false
+        case .reset:
+            var hard = linger(l_onoff: 1, l_linger: 0)
+            unsafe setsockopt(socket, SOL_SOCKET, SO_LINGER, &hard, socklen_t(MemoryLayout<linger>.size))
+            return false
         case .stall:
             // POLLRDHUP, which the overlay hides: the client has gone. Nothing is read, so its buffers fill up.
             var gone = pollfd(fd: socket, events: 0x2000, revents: 0)
@@ -198,15 +227,56 @@ private struct Connection {
                 return LoopbackServer.Request(
                     method: String(words[0]), target: String(words[1]), headers: headers, connection: number)
             }
-            guard receive() else { return nil }
+            // Somebody who tries TLS first would wait for an answer for ever.
+            guard receive(), buffer.first != 0x16 else { return nil }
         }
     }
 
-    private mutating func readBody(_ count: Int) -> [UInt8] {
-        while buffer.count < count, receive() {}
-        let taken = min(count, buffer.count)
-        defer { buffer.removeFirst(taken) }
-        return Array(buffer[..<taken])
+    /// What came of a body.
+    private struct Body {
+        /// Empty where somebody else received it.
+        var bytes: [UInt8] = []
+        var count = 0
+        var isWhole = false
+    }
+
+    private mutating func readBody(_ limit: Int, _ receive: (([UInt8]) -> Void)?) -> Body {
+        var body = Body()
+        while body.count < limit {
+            if buffer.isEmpty, !self.receive() { break }
+            let piece = Array(buffer.prefix(limit - body.count))
+            buffer.removeFirst(piece.count)
+            body.count += piece.count
+            if let receive { receive(piece) } else { body.bytes += piece }
+        }
+        return body
+    }
+
+    private mutating func readChunks(_ limit: Int, _ receive: (([UInt8]) -> Void)?) -> Body {
+        var body = Body()
+        while body.count < limit {
+            guard let line = readLine(), let size = Int(line.prefix { $0 != ";" }, radix: 16) else { return body }
+            if size == 0 {
+                body.isWhole = readLine() != nil
+                return body
+            }
+            let part = readBody(min(size, limit - body.count), receive)
+            body.bytes += part.bytes
+            body.count += part.count
+            guard part.count == size, readLine() != nil else { return body }
+        }
+        return body
+    }
+
+    private mutating func readLine() -> String? {
+        while true {
+            if let end = buffer.firstRange(of: [13, 10]) {
+                let line = String(decoding: buffer[..<end.lowerBound], as: UTF8.self)
+                buffer.removeSubrange(..<end.upperBound)
+                return line
+            }
+            guard receive() else { return nil }
+        }
     }
 
     private func send(_ reply: LoopbackServer.Reply, isHead: Bool) -> Bool {
@@ -221,13 +291,19 @@ private struct Connection {
             if reply.sends == nil { body += Array("0\r\n\r\n".utf8) }
         case .close: head += "Connection: close\r\n"
         }
-        guard send(Array((head + "\r\n").utf8), piece: Int.max) else { return false }
-        return isHead || send(body, piece: reply.piece)
+        let headBytes = Array((head + "\r\n").utf8)
+        if let headSends = reply.headSends { return send(Array(headBytes.prefix(headSends)), piece: Int.max) }
+        guard send(headBytes, piece: Int.max) else { return false }
+        return isHead || send(body, piece: reply.piece, pause: reply.pauseMilliseconds)
     }
 
-    private func send(_ bytes: [UInt8], piece: Int) -> Bool {
+    private func send(_ bytes: [UInt8], piece: Int, pause: Int32 = 0) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
+            if pause > 0 {
+                var gone = pollfd(fd: socket, events: 0x2000, revents: 0)
+                if unsafe poll(&gone, 1, pause) > 0 { return false }
+            }
             let count = unsafe rest.prefix(piece).withUnsafeBufferPointer {
                 unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }

@@ -3,7 +3,7 @@ internal import Foundation
 /// Directories that look like models, the same from the same seed.
 public enum SampleModel {
     /// From this size on a file has a layer to itself, in bytes.
-    static let large = 16 << 20
+    public static let large = 16 << 20
 
     /// Some 300 files: nested, with long and non-ASCII names, executable, empty, and two that are large.
     public static func writeMany(to directory: String, reversed: Bool = false, seed: UInt64 = 1) throws {

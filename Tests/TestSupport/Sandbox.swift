@@ -77,7 +77,8 @@ public final class Sandbox {
         return paths.filter { file in
             let name = file.split(separator: "/").last ?? ""
             let isLock = name == ".kapsule.lock" || name == ".kapsule.lock.use"
-            return file.hasPrefix("tmp/") || name.hasPrefix(".kapsule-") || name.hasPrefix(".kapsule.") && !isLock
+            return file.hasPrefix("tmp/") || file.contains("/.kapsule-") || name.hasPrefix(".kapsule-")
+                || name.hasPrefix(".kapsule.") && !isLock
         }
     }
 }

@@ -73,6 +73,9 @@ public struct TestProgram: Sendable {
 
     /// Where it is in `PATH`.
     public var path: String? {
+        if self.name == Self.registry.name, let other = ProcessInfo.processInfo.environment["KAPSULE_REGISTRY"] {
+            return other
+        }
         if isPython, let tools = ProcessInfo.processInfo.environment["KAPSULE_TOOLS"] {
             let own = "\(tools)/venv/bin/\(name)"
             if FileManager.default.isExecutableFile(atPath: own) { return own }

@@ -70,13 +70,12 @@ public struct LayerFetcher: Sendable {
         // A layout on this machine is read in place.
         if case .file = source.backing { return source }
         if try store.layout.contains(layer.artifact) { return try store.layout.blob(layer.artifact) }
+        let missing = max(0, layer.size - store.layout.allocatedForPartial(of: layer.digest))
         try FreeSpace.require(
-            layer.size, in: store.layout.path, for: "layer \(layer.digest.short) of \(image.origin.name)")
+            missing, in: store.layout.path, for: "layer \(layer.digest.short) of \(image.origin.name)")
         try progress.during("fetch \(layer.digest.short) of \(image.origin.name)", total: layer.size) { activity in
-            let writer = try store.layout.writer()
-            var sink = CountedSink(writer, activity)
-            try source.read(0..<source.size, into: &sink)
-            try writer.commit(expecting: layer.artifact)
+            try store.layout.fetch(
+                layer.artifact, from: source, what: "layer \(layer.digest) of \(image.origin.name)", activity)
         }
         return try store.layout.blob(layer.artifact)
     }
@@ -88,22 +87,6 @@ public struct LayerFetcher: Sendable {
         try source.read(0..<source.size, into: &gunzip)
         try gunzip.finish()
         return UnnamedFile(file: file, source: try FileSource(file.file))
-    }
-}
-
-/// Counts what goes to a sink that is a reference.
-struct CountedSink<Base: ByteSink & AnyObject>: ByteSink {
-    private var base: Base
-    private let activity: Activity
-
-    init(_ base: Base, _ activity: Activity) {
-        self.base = base
-        self.activity = activity
-    }
-
-    mutating func write(_ bytes: Span<UInt8>) throws {
-        try base.write(bytes)
-        activity.advance(by: bytes.count)
     }
 }
 

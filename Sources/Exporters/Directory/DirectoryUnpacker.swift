@@ -54,6 +54,29 @@ public final class DirectoryUnpacker {
         LayerUnpacker(self, stage(what), blob, compression: compression)
     }
 
+    /// The next layer, uncompressed, from far away: its large file, if it has one, stays for another run when this one
+    /// is interrupted, and what an earlier run has left of it is not fetched.
+    ///
+    /// - Throws: `.unverified` when the bytes are not what was promised; nothing of them stays then.
+    func resume(_ source: any ByteSource, _ blob: Artifact, what: String, _ activity: Activity) throws {
+        let kept = try KeptFile(blob.digest, in: root)
+        do {
+            let stage = LayerStage(
+                root, options, Staging(root, limit: openFiles), lower: tree, what: what, kept: kept)
+            let sink = LayerUnpacker(self, stage, blob, compression: .none)
+            var counted = CountedLayer(sink: sink, activity: activity)
+            let whole = try kept?.completing(source) ?? source
+            try whole.read(0..<whole.size, into: &counted)
+            try sink.finish()
+        } catch let error as KapsuleError where ![.unavailable, .interrupted].contains(error.code) {
+            kept?.remove()
+            throw error
+        }
+    }
+
+    /// Removes what interrupted runs have left in the target, when all that was wanted is there.
+    func removeKept() { KeptFile.removeAll(in: root) }
+
     /// The next layer, whole, from a file such as a blob of a layout.
     ///
     /// An uncompressed layer is copied by the kernel, file by file, while another thread hashes it.
@@ -87,7 +110,7 @@ public final class DirectoryUnpacker {
                     try stage.begin(entry)
                     let content = SliceSource(source, entry.contentOffset..<entry.contentOffset + entry.size)
                     try stage.openFile?.append(content)
-                    stage.end()
+                    try stage.end()
                 }
             } catch {
                 stop.request()

@@ -16,6 +16,8 @@ final class HeldFile {
 
     private(set) var place: Place
     let size: Int64
+    /// Permission bits that a file in the hidden folder gets when all of it has come.
+    private let mode: UInt32?
     private var sink: FileSink?
     /// Bytes at the front that were found in the file: written again only where they are not what comes.
     private var kept: Int64
@@ -25,7 +27,10 @@ final class HeldFile {
     private let makePlace: () throws -> Place
 
     /// - Parameter kept: bytes at the front of a staged file that an earlier run has left.
-    init(_ place: Place, size: Int64, kept: Int64 = 0, makePlace: @escaping () throws -> Place) throws {
+    init(
+        _ place: Place, size: Int64, kept: Int64 = 0, mode: UInt32? = nil, makePlace: @escaping () throws -> Place
+    ) throws {
+        self.mode = mode
         self.place = place
         self.size = size
         self.kept = kept
@@ -87,6 +92,9 @@ final class HeldFile {
         let file: HeldFile
         func write(_ bytes: Span<UInt8>) throws { try file.write(bytes) }
     }
+
+    /// Gives a file in the hidden folder the permissions it will have.
+    func permit() throws { if let mode { try sink?.file.setMode(mode) } }
 
     /// All content has come. A file that has a name is closed, to spare its descriptor.
     func end() {

@@ -41,11 +41,16 @@ public struct ImageUnpacker: Sendable {
         let isDisjoint = Self.areDisjoint(layers)
         let groups = isDisjoint ? layers.map { [$0] } : [layers]
         let unpackers = try groups.map { _ in try DirectoryUnpacker(into: target, options: options) }
-        try unpackers.first?.checkSpace(for: layers.map(\.artifact))
+        try unpackers.first?.checkSpace(
+            for: layers.map { layer in
+                let there = KeptFile.allocated(for: layer.digest, in: target)
+                return Artifact(digest: layer.digest, size: max(0, layer.size - there))
+            })
         let lanes = zip(groups, unpackers).map { Lane(layers: $0, unpacker: Unpacker($1)) }
         try await forEach(lanes, limit: concurrency) { lane in
             for layer in lane.layers { try unpack(layer, of: image, encryption, with: lane.unpacker.value) }
         }
+        unpackers.first?.removeKept()
         let report = unpackers.map { $0.finish() }
         if report.allSatisfy({ $0.written == 0 && $0.kept == 0 }), layers.count == image.manifest.content.layers.count {
             throw nothingSelected(image)
@@ -147,16 +152,39 @@ public struct ImageUnpacker: Sendable {
                     "\(what) has \(source.size) bytes, and its manifest promises \(layer.size)",
                     remedy: "make or copy the image again")
             }
-            if let key = encryption.key(of: layer) {
-                try unpacker.unpack(source, layer.artifact, key, compression: compression, what: what, activity)
-                return
-            }
-            if let file = source as? FileSource {
+            let key = encryption.key(of: layer)
+            if key == nil, let file = source as? FileSource {
                 try unpacker.unpack(file, layer.artifact, compression: compression, what: what)
-                activity.advance(by: Int(layer.size))
-                return
+                return activity.advance(by: Int(layer.size))
             }
-            let sink = unpacker.layer(layer.artifact, compression: compression, what: what)
+            let attempt = {
+                try unpack(source, layer.artifact, key, compression, what, activity, with: unpacker)
+            }
+            do {
+                try attempt()
+            } catch let error as KapsuleError where error.code == .unverified && Self.isFar(source) {
+                // Bytes may have been spoilt on the way: once more, from the first on.
+                activity.restart(at: 0)
+                try attempt()
+            }
+        }
+    }
+
+    private static func isFar(_ source: any ByteSource) -> Bool {
+        if case .stream = source.backing { return true }
+        return false
+    }
+
+    private func unpack(
+        _ source: any ByteSource, _ blob: Artifact, _ key: EncryptedLayers.Key?, _ compression: LayerCompression,
+        _ what: String, _ activity: Activity, with unpacker: DirectoryUnpacker
+    ) throws {
+        if let key {
+            try unpacker.unpack(source, blob, key, compression: compression, what: what, activity)
+        } else if compression == .none, Self.isFar(source) {
+            try unpacker.resume(source, blob, what: what, activity)
+        } else {
+            let sink = unpacker.layer(blob, compression: compression, what: what)
             var counted = CountedLayer(sink: sink, activity: activity)
             try source.read(0..<source.size, into: &counted)
             try sink.finish()
@@ -164,7 +192,8 @@ public struct ImageUnpacker: Sendable {
     }
 }
 
-private struct CountedLayer: ByteSink {
+/// Stored bytes of a layer on their way, counted.
+struct CountedLayer: ByteSink {
     let sink: LayerUnpacker
     let activity: Activity
 

@@ -20,6 +20,8 @@ final class LayerStage: TarHandler {
     private let options: UnpackOptions
     private let staging: Staging
     private let lower: UnpackTree
+    /// Keeps the first large file for another run, should this one be interrupted.
+    private var kept: KeptFile?
     private var current: HeldFile?
 
     private(set) var order: [BundlePath] = []
@@ -28,7 +30,11 @@ final class LayerStage: TarHandler {
     private(set) var whiteouts: [String] = []
     private(set) var opaques: [String] = []
 
-    init(_ root: RootDirectory, _ options: UnpackOptions, _ staging: Staging, lower: UnpackTree, what: String) {
+    init(
+        _ root: RootDirectory, _ options: UnpackOptions, _ staging: Staging, lower: UnpackTree, what: String,
+        kept: KeptFile? = nil
+    ) {
+        self.kept = kept
         self.root = root
         self.options = options
         self.staging = staging
@@ -50,7 +56,8 @@ final class LayerStage: TarHandler {
 
     func content(_ bytes: Span<UInt8>) throws { try current?.write(bytes) }
 
-    func end() {
+    func end() throws {
+        try current?.permit()
         current?.end()
         current = nil
     }
@@ -126,6 +133,11 @@ final class LayerStage: TarHandler {
             }
             // Before gigabytes are fetched, not after.
             guard options.force, existing.kind != .directory else { throw KapsuleError.occupied(path, in: root.path) }
+        }
+        if let place = try kept?.place(at: entry.contentOffset, size: entry.size) {
+            kept = nil
+            return try HeldFile(
+                place.place, size: entry.size, kept: place.landed, mode: mode, makePlace: makePlace)
         }
         return try HeldFile(staging.place(in: directory, mode: mode), size: entry.size, makePlace: makePlace)
     }

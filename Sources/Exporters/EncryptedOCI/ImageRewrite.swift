@@ -65,7 +65,7 @@ final class ImageRewrite: Sendable {
                 return
             }
             let source = try image.origin.blob(layer)
-            let blob = try destination.openBlob(size: change.unzips ? nil : layer.size, place: place)
+            let blob = try destination.openBlob(size: change.unzips ? nil : layer.size, place: place, key: nil)
             let rewrite = LayerRewrite(layer: layer, change: change, what: image.naming(layer))
             let descriptor = try rewrite.run(from: source, into: blob, activity)
             renamed.withLock { $0[layer.digest] = descriptor }

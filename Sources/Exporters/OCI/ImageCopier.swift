@@ -83,6 +83,8 @@ public struct ImageCopier: Sendable {
     ) throws {
         guard let directory = destination.directory else { return }
         let missing = blobs.filter { destination.hasBlobNearby($0.artifact) != true }
-        try FreeSpace.require(missing.reduce(0) { $0 + $1.size }, in: directory, for: image.origin.name)
+        try FreeSpace.require(
+            missing.reduce(0) { $0 + max(0, $1.size - destination.allocated(for: $1.artifact)) }, in: directory,
+            for: image.origin.name)
     }
 }

@@ -15,16 +15,16 @@ public protocol ImageDestination: Sendable {
     func hasBlob(_ blob: Artifact) throws -> Bool
     /// Told before the first blob what will come, in the order of the image, as far as that is known. Moves nothing.
     func foresee(_ blobs: [ForeseenBlob])
+    /// Bytes on the disk that an interrupted run has taken for a blob.
+    func allocated(for blob: Artifact) -> Int64
     /// Takes a blob whose digest is not known yet.
     ///
     /// - Parameters:
     ///   - size: exact length in bytes where known beforehand.
     ///   - place: its position in what was foreseen; nil for one that was not.
-    func openBlob(size: Int64?, place: Int?) throws -> any BlobSink
-    /// Takes a blob whose digest is not known yet.
-    ///
-    /// - Parameter size: exact length in bytes where known beforehand.
-    func openBlob(size: Int64?) throws -> any BlobSink
+    ///   - key: stands for what will come, so that a transfer that broke off can go on; nil for bytes that never come
+    ///     again, such as those encrypted under a fresh key.
+    func openBlob(size: Int64?, place: Int?, key: Digest?) throws -> any BlobSink
     /// Takes a blob whose digest is known; does nothing when it has it.
     ///
     /// - Parameters:
@@ -41,8 +41,8 @@ public protocol ImageDestination: Sendable {
 }
 
 extension ImageDestination {
+    public func allocated(for blob: Artifact) -> Int64 { 0 }
     public func foresee(_ blobs: [ForeseenBlob]) {}
-    public func openBlob(size: Int64?, place: Int?) throws -> any BlobSink { try openBlob(size: size) }
 }
 
 /// A blob that will come.

@@ -90,7 +90,8 @@ final class ImageSession: ExportSession {
         let plan = layers[index]
         let isPlain = options.compression == .none
         let blob = try destination.openBlob(
-            size: isPlain ? plan.tar.size : nil, place: baseLayerCount + index)
+            size: isPlain ? plan.tar.size : nil, place: baseLayerCount + index,
+            key: isPlain && options.encryption == nil ? plan.outline(of: bundle) : nil)
         return TarLaneSink(plan, into: output(to: blob)) { [self] layer in finished.withLock { $0[index] = layer } }
     }
 
@@ -188,7 +189,8 @@ final class ImageSession: ExportSession {
                 let change = LayerChange(recipients: encryption.commonRecipients())
                 let rewrite = LayerRewrite(layer: layer, change: change, what: "layer \(layer.digest) of the base")
                 return try rewrite.run(
-                    from: try base.blob(layer), into: try destination.openBlob(size: layer.size, place: place),
+                    from: try base.blob(layer),
+                    into: try destination.openBlob(size: layer.size, place: place, key: nil),
                     Activity("base", total: nil))
             }
             try destination.putBlob(layer, from: try base.blob(layer), mountFrom: base.origin, nil)

@@ -32,6 +32,17 @@ struct LayerPlan: Sendable {
         createdBy = "kapsule: copy \(title) to /\(ImageFormat.root)/"
     }
 
+    /// What is known of the layer before its files are read: names and sizes, and digests that somebody vouches for.
+    func outline(of bundle: ModelBundle) -> Digest {
+        var text = "oci-outline-1\n"
+        for directory in directories { text += "\(directory.utf8.count):\(directory)\n" }
+        for file in files.map({ bundle.files[$0] }) {
+            text += "\(file.path.text.utf8.count):\(file.path) \(file.isExecutable ? "x" : "-") \(file.source.size) "
+            text += "\(file.source.digest.map(\.description) ?? "?")\n"
+        }
+        return Digest.of(text)
+    }
+
     /// What decides the layer's bytes; nil while a file's digest is unknown.
     func key(_ files: [Artifact?], of bundle: ModelBundle, _ compression: LayerCompression) -> Digest? {
         var text = "oci-layer-1 \(compression.rawValue)\n"

@@ -55,8 +55,11 @@ public struct LayoutDestination: ImageDestination {
 
     public func hasBlobNearby(_ blob: Artifact) -> Bool? { (try? lazy.ifThere()?.contains(blob)) ?? false }
     public func hasBlob(_ blob: Artifact) throws -> Bool { try layout.contains(blob) }
+    public func allocated(for blob: Artifact) -> Int64 {
+        (try? lazy.ifThere()?.allocatedForPartial(of: blob.digest)) ?? 0
+    }
 
-    public func openBlob(size: Int64?) throws -> any BlobSink {
+    public func openBlob(size: Int64?, place: Int?, key: Digest?) throws -> any BlobSink {
         let writer = try layout.writer(hashes: false)
         if let size { try writer.reserve(size) }
         return LayoutBlob(writer)
@@ -66,6 +69,9 @@ public struct LayoutDestination: ImageDestination {
         _ blob: Descriptor, from source: any ByteSource, mountFrom origin: Reference?, _ activity: Activity?
     ) throws {
         guard try !layout.contains(blob.artifact) else { return }
+        if case .stream = source.backing {
+            return try layout.fetch(blob.artifact, from: source, what: "blob \(blob.digest) for \(name)", activity)
+        }
         let writer = try layout.writer()
         try writer.reserve(blob.size)
         var sink = CountedBlob(writer: writer, activity: activity)
@@ -77,6 +83,8 @@ public struct LayoutDestination: ImageDestination {
         for child in image.children { _ = try layout.put(child.bytes) }
         _ = try layout.put(image.bytes)
         try tag(layout, image.root, replaces)
+        // Of blobs that another process has brought meanwhile.
+        try layout.removePartials(all: false)
     }
 
     public func reference(to manifest: Digest) -> String { pinned(manifest) }

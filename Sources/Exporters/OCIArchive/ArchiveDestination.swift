@@ -88,9 +88,7 @@ public final class ArchiveDestination: ImageDestination {
         return true
     }
 
-    public func openBlob(size: Int64?) throws -> any BlobSink { try openBlob(size: size, place: nil) }
-
-    public func openBlob(size: Int64?, place: Int?) throws -> any BlobSink {
+    public func openBlob(size: Int64?, place: Int?, key: Digest?) throws -> any BlobSink {
         guard let size else {
             return SpooledBlob(try AtomicFile(in: Paths.directory(of: path), mode: 0o600), place, self)
         }

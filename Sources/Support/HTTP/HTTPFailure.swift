@@ -7,7 +7,7 @@ enum HTTPFailure {
     case tlsTrust(HTTPRequest, String)
     case tls(HTTPRequest, String)
     case cut(HTTPRequest, String)
-    case stalled(HTTPRequest, Duration)
+    case stalled(HTTPRequest, Int64, Duration)
     case notHTTP(HTTPRequest, String)
     case badFile(HTTPRequest, String)
     case badRedirect(HTTPRequest, String)
@@ -42,9 +42,10 @@ enum HTTPFailure {
         case .cut(let request, let reason):
             KapsuleError(
                 .unavailable, id: "http.cut", "\(request.summary) was cut off: \(reason)", remedy: Self.resumes)
-        case .stalled(let request, let time):
+        case .stalled(let request, let count, let time):
             KapsuleError(
-                .unavailable, id: "http.stalled", "\(request.summary) stalled: not a byte moved for \(time)",
+                .unavailable, id: "http.stalled",
+                "\(request.summary) stalled: \(count == 0 ? "not a byte" : "no more than \(count) bytes") moved for \(time)",
                 remedy: Self.resumes)
         case .notHTTP(let request, let reason):
             KapsuleError(

@@ -66,7 +66,7 @@ final class CurlHandle: @unchecked Sendable {
             if transfer.isPaused {
                 watch.reset()
             } else {
-                try watch.check(transfer.moved) { HTTPFailure.stalled(transfer.request, $0).error }
+                try watch.check(transfer.moved) { HTTPFailure.stalled(transfer.request, $0, $1).error }
             }
             if transfer.resume() {
                 unsafe curl_easy_pause(easy, CURLPAUSE_CONT)
@@ -85,22 +85,39 @@ final class CurlHandle: @unchecked Sendable {
     }
 }
 
-/// Notices when nothing has moved for too long.
+/// Notices when nothing has moved for too long, or next to nothing.
 struct StallWatch {
+    /// A transfer that is slower would never end; a server that drips bytes keeps a connection for ever.
+    private static let slowest: Int64 = 1 << 10
+
     private let limit: Duration
+    /// Fewer bytes than this in `limit` are none.
+    private let least: Int64
     private var lastCount: Int64 = -1
     private var lastMove = ContinuousClock.now
+    private var windowCount: Int64 = 0
+    private var windowStart = ContinuousClock.now
 
-    init(_ limit: Duration) { self.limit = limit }
+    init(_ limit: Duration) {
+        self.limit = limit
+        least = Int64(limit.milliseconds) * Self.slowest / 1000
+    }
 
-    mutating func reset() { lastMove = .now }
+    mutating func reset() {
+        lastMove = .now
+        windowStart = .now
+    }
 
-    mutating func check(_ count: Int64, _ failure: (Duration) -> KapsuleError) throws {
+    /// - Parameter failure: what it means that so many bytes moved in that time.
+    mutating func check(_ count: Int64, _ failure: (Int64, Duration) -> KapsuleError) throws {
         if count != lastCount {
             lastCount = count
             lastMove = .now
+            guard windowStart.duration(to: lastMove) > limit else { return }
+            if count - windowCount < least { throw failure(count - windowCount, limit) }
+            (windowStart, windowCount) = (lastMove, count)
         } else if lastMove.duration(to: .now) > limit {
-            throw failure(limit)
+            throw failure(0, limit)
         }
     }
 }

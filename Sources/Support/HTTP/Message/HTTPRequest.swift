@@ -17,7 +17,7 @@ public enum HTTPBody: Sendable {
     case source(any ByteSource, Range<Int64>, Activity? = nil)
 
     /// In bytes.
-    var length: Int64 {
+    public var length: Int64 {
         switch self {
         case .none: 0
         case .bytes(let bytes): Int64(bytes.count)

@@ -69,6 +69,17 @@ public struct RetryPolicy: Sendable {
         }
     }
 
+    /// How long a server wants to be left alone by everyone; nil when it says nothing of the kind.
+    public func pause(for response: HTTPResponse) -> Duration? {
+        guard response.status == 429 || response.status == 503 else { return nil }
+        var attempt = Attempt()
+        attempt.heard(response)
+        guard let text = attempt.retryAfter, let seconds = RetryAfter.seconds(text, now: now()) else {
+            return response.status == 429 ? min(firstDelay, longestDelay) : nil
+        }
+        return min(.seconds(seconds), longestDelay)
+    }
+
     /// - Parameter failures: how many there were in a row; at least 1.
     func delay(after failures: Int, _ retryAfter: String?) -> Duration {
         if let retryAfter, let seconds = RetryAfter.seconds(retryAfter, now: now()) {

@@ -29,6 +29,11 @@ public final class FileLock: Sendable {
         return there?.inode == mine.inode && there?.device == mine.device
     }
 
+    /// The same on a file that is open already.
+    public static func ifFree(_ file: OpenFile, _ kind: Kind) throws -> FileLock? {
+        try FileLock(file: file, kind, waits: false)
+    }
+
     private static func open(_ path: String) throws -> OpenFile {
         let descriptor = unsafe kapsule_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         return OpenFile(descriptor: try checked(descriptor, "open the lock \(path)"), path: path)

@@ -10,6 +10,8 @@ public enum BlobUploadOutcome: Sendable, Hashable {
 extension RegistryClient {
     /// Makes sure that the registry has a blob: looks, tries to mount it, uploads it.
     ///
+    /// An upload that broke off, in this process or in an earlier one, goes on where the registry says that it stands.
+    ///
     /// - Parameters:
     ///   - repositories: of the same registry, where the blob may be already.
     ///   - activity: hears of the bytes that are sent; jumps to the end where none need to be.
@@ -32,17 +34,7 @@ extension RegistryClient {
                 return .mounted
             }
         }
-        try server.retry.run { attempt in
-            activity?.restart(at: 0)
-            let upload = try UploadSession.begin(self, size: blob.size)
-            do {
-                try upload.send(source, activity)
-                try upload.close(blob.digest)
-            } catch {
-                upload.cancel()
-                throw error
-            }
-        }
+        try BlobUpload(client: self, blob: blob, source: source, activity: activity).run()
         return .uploaded
     }
 
@@ -65,11 +57,76 @@ extension RegistryClient {
         }
     }
 
+    /// Whether it takes bytes whose digest is known only when they all have come.
+    public var takesStreams: Bool { server.uploadForm != .whole }
+
     /// Begins an upload of `size` bytes whose digest is known when they all have been written.
     ///
+    /// - Parameter key: stands for the bytes, as far as is known before they are made: an upload of this key that an
+    ///   earlier process began goes on where it stopped. Should they be others after all, the registry notices, and the
+    ///   next upload begins anew. Nil for bytes that never come again.
     /// - Throws: `.unauthorized`, `.unavailable`.
-    public func beginStreamedUpload(size: Int64, activity: Activity? = nil) throws -> StreamedBlobUpload {
-        let session = try UploadSession.begin(self, size: size)
-        return StreamedBlobUpload(session, try session.stream(activity))
+    public func beginStreamedUpload(
+        size: Int64, key: String? = nil, activity: Activity? = nil
+    ) throws -> StreamedBlobUpload {
+        let kept = key.flatMap { record("stream \($0)", size) }
+        if let kept, let session = try UploadSession.resume(self, size: size, kept) {
+            return try StreamedBlobUpload(session, activity)
+        }
+        return try StreamedBlobUpload(try UploadSession.begin(self, size: size, kept), activity)
+    }
+
+    /// Uploads shorter than this are not worth a note.
+    static let smallestRecorded: Int64 = 1 << 20
+
+    func record(_ what: String, _ size: Int64) -> UploadRecord? {
+        guard size >= Self.smallestRecorded else { return nil }
+        return UploadRecord.open(
+            cache: server.session.options.cacheDirectory, host: host, repository: repository, what: what, size: size)
+    }
+}
+
+/// One blob, sent in as many uploads as it takes.
+private struct BlobUpload {
+    /// Bytes that count as progress, and refresh the number of attempts.
+    private static let progress: Int64 = 1 << 20
+
+    let client: RegistryClient
+    let blob: Descriptor
+    let source: any ByteSource
+    let activity: Activity?
+
+    func run() throws {
+        let record = client.record(blob.digest.description, blob.size)
+        var session: UploadSession?
+        if let record { session = try UploadSession.resume(client, size: blob.size, record) }
+        var furthest = session?.offset ?? 0
+        var isSure = true
+        try client.server.retry.run { attempt in
+            if !isSure, let current = session {
+                if try current.inquire() {
+                    if current.offset - furthest >= Self.progress { attempt.progressed() }
+                    furthest = max(furthest, current.offset)
+                } else {
+                    current.cancel()
+                    session = nil
+                    if try client.blobSize(blob.digest) == blob.size { return }
+                }
+                isSure = true
+            }
+            let upload = try session ?? UploadSession.begin(client, size: blob.size, record)
+            session = upload
+            activity?.restart(at: upload.offset)
+            do {
+                try upload.send(source, blob.digest, activity)
+            } catch let error as KapsuleError where error.isTransientHTTP {
+                isSure = false
+                throw error
+            } catch {
+                // Another process can go on after an interrupt; nobody can after a refusal.
+                if (error as? KapsuleError)?.code != .interrupted || !upload.canGoOn { upload.cancel() }
+                throw error
+            }
+        }
     }
 }

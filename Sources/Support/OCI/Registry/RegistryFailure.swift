@@ -36,9 +36,30 @@ enum RegistryFailure {
 
     /// Worth another try: `isTransientHTTP` holds.
     static func unavailable(_ response: HTTPResponse, _ registry: String, _ doing: String) -> KapsuleError {
-        KapsuleError(
-            .unavailable, id: "http.status", "\(registry) failed \(doing): \(reason(response))",
-            remedy: "try again later; running the command again resumes")
+        let quota = response.status == 429 ? quota(response) : nil
+        return KapsuleError(
+            .unavailable, id: "http.status",
+            "\(registry) failed \(doing): \(reason(response))" + (quota.map { "; \($0)" } ?? ""),
+            remedy: quota == nil
+                ? "try again later; running the command again resumes"
+                : "try again later, or run 'kapsule login \(registry)': accounts have more; running the command again "
+                    + "resumes")
+    }
+
+    /// `ratelimit-limit: 100;w=21600` and `ratelimit-remaining: 0;w=21600`, in words.
+    ///
+    /// Source: Docker, "Docker Hub usage and limits".
+    private static func quota(_ response: HTTPResponse) -> String? {
+        func number(_ text: some StringProtocol) -> Int64? {
+            text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int64(text) : nil
+        }
+        guard let limit = response.headers["ratelimit-limit"]?.split(separator: ";"), let first = limit.first,
+            let most = number(first)
+        else { return nil }
+        let window = limit.dropFirst().first { $0.hasPrefix("w=") }.flatMap { number($0.dropFirst(2)) }
+        let left = response.headers["ratelimit-remaining"]?.split(separator: ";").first.flatMap { number($0) }
+        return "\(left.map { "\($0)" } ?? "none") left of \(most) pulls"
+            + (window.map { " in \($0 / 3600) hours" } ?? "")
     }
 
     /// The token or password did not do. `doing` completes "may not": `push acme/m`.

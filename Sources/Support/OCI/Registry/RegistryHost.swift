@@ -24,6 +24,7 @@ final class RegistryHost: Sendable {
     let session: RegistrySession
     private let authority: String
     private let knowledge = Mutex<Knowledge?>(nil)
+    private let gate = HostGate()
 
     init(_ name: RegistryName, _ session: RegistrySession) {
         self.name = name.host
@@ -32,6 +33,15 @@ final class RegistryHost: Sendable {
     }
 
     var retry: RetryPolicy { session.options.retry }
+
+    /// In what requests it takes blobs, as far as is known.
+    var uploadForm: UploadForm { session.notes.form(for: authority) }
+    func learn(_ form: UploadForm) { session.notes.learn(form, of: authority) }
+
+    /// Whoever is told to wait waits for all.
+    func heed(_ response: HTTPResponse) {
+        if let pause = retry.pause(for: response) { gate.close(for: pause) }
+    }
 
     // MARK: First contact
 
@@ -106,8 +116,7 @@ final class RegistryHost: Sendable {
         var token = try authorize(&request, for: purpose, try contact().challenges, refused: nil)
         // Twice at most: a token that has expired, then one that turns out to be for less than was asked.
         for _ in 0..<2 {
-            let response = try exchange(request)
-            session.showWarnings(of: response, from: name)
+            let response = try passing(request, exchange)
             let challenges = Challenge.all(in: response.headers)
             guard response.status == 401, isOurs(response.url), !challenges.isEmpty else { return response }
             let before = purpose.scopes
@@ -116,7 +125,17 @@ final class RegistryHost: Sendable {
             guard next != token else { return response }
             token = next
         }
+        return try passing(request, exchange)
+    }
+
+    private func passing(
+        _ request: HTTPRequest, _ exchange: (HTTPRequest) throws -> HTTPResponse
+    ) throws -> HTTPResponse {
+        try gate.pass(retry.sleep)
+        // A request that is sent again, with another token, sends its body from the start.
+        if case .source(_, let range, let activity?) = request.body { activity.restart(at: range.lowerBound) }
         let response = try exchange(request)
+        heed(response)
         session.showWarnings(of: response, from: name)
         return response
     }
@@ -149,6 +168,7 @@ final class RegistryHost: Sendable {
     /// Puts on `request` what is known to be wanted. For a request whose body cannot be sent twice.
     func authorizeAhead(_ request: inout HTTPRequest, for purpose: Purpose) throws {
         try authorize(&request, for: purpose, try contact().challenges, refused: nil)
+        try gate.pass(retry.sleep)
     }
 
     private func token(

@@ -10,12 +10,18 @@ public struct RegistryOptions: Sendable {
     public var caFile: String?
     public var retry: RetryPolicy
     public var transport = TransportSettings()
+    /// Where is kept what later runs can use: uploads that were interrupted, what registries take. Nil for nowhere.
+    public var cacheDirectory: String?
     /// Where `HOST:PORT/{ca.crt,client.cert,client.key}` are looked for, first hit wins.
     public var certificateDirectories: [String]
 
+    /// - Parameter environment: `KAPSULE_STALL_TIMEOUT_MS` shortens the patience with stalled transfers, for tests.
     public init(environment: [String: String]) {
         caFile = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
         retry = RetryPolicy(environment: environment)
+        if let text = environment["KAPSULE_STALL_TIMEOUT_MS"], let time = Int(text), time > 0 {
+            transport.stallTimeout = .milliseconds(time)
+        }
         let home = environment["HOME"].map { ["\($0)/.config/containers/certs.d", "\($0)/.docker/certs.d"] } ?? []
         certificateDirectories = home + ["/etc/containers/certs.d", "/etc/docker/certs.d"]
     }

@@ -9,7 +9,9 @@ public final class RegistrySession: Sendable {
     public let options: RegistryOptions
     let credentials: CredentialStore
     let tokens = TokenCache()
+    let notes: RegistryNotes
     private let transports = Mutex<[TLSSettings: HTTPTransport]>([:])
+    private let tls = Mutex<[String: TLSSettings]>([:])
     private let hosts = Mutex<[String: RegistryHost]>([:])
     private let shownWarnings = Mutex<Set<String>>([])
     private let knownCredentials = Mutex<[String: Credential?]>([:])
@@ -17,6 +19,7 @@ public final class RegistrySession: Sendable {
     public init(_ options: RegistryOptions, credentials: CredentialStore) {
         self.options = options
         self.credentials = credentials
+        notes = RegistryNotes(cache: options.cacheDirectory)
     }
 
     /// A client for the repository that `reference` names. Without a host, that is Docker Hub's.
@@ -37,7 +40,7 @@ public final class RegistrySession: Sendable {
     /// Hosts with the same trust share their transport.
     func transport(for url: WebAddress) throws -> HTTPTransport {
         var settings = options.transport
-        settings.tls = try CertificateDirectories.settings(for: url.authority, options)
+        settings.tls = try tlsSettings(url.authority)
         let key = settings.tls
         return transports.withLock { transports in
             if let transport = transports[key] { return transport }
@@ -45,6 +48,14 @@ public final class RegistrySession: Sendable {
             transports[key] = transport
             return transport
         }
+    }
+
+    /// What is in certs.d is looked up once a host.
+    private func tlsSettings(_ authority: String) throws -> TLSSettings {
+        if let known = tls.withLock({ $0[authority] }) { return known }
+        let found = try CertificateDirectories.settings(for: authority, options)
+        tls.withLock { $0[authority] = found }
+        return found
     }
 
     /// Who we are there. A helper program is asked once a repository.

@@ -42,7 +42,9 @@ extension ImageStore {
     /// What a process killed while it replaced `index.json` left beside it.
     func leftovers() throws -> [String] {
         try Directories.names(in: layout.path)
-            .filter { $0.hasPrefix(AtomicFile.temporaryPrefix) }.map { "\(layout.path)/\($0)" }
+            .filter { $0.hasPrefix(AtomicFile.temporaryPrefix) && "\(layout.path)/\($0)" != layout.partialFolder }.map {
+                "\(layout.path)/\($0)"
+            }
     }
 }
 

@@ -45,6 +45,7 @@ extension ImageStore {
         }
         // Whoever changes index.json uses the store, so nobody is about to rename these.
         for path in try leftovers() { try Directories.removeFile(path) }
+        result.freed += try layout.removePartials(all: true)
         return result
     }
 }

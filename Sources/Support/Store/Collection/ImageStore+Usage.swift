@@ -28,6 +28,10 @@ extension ImageStore {
             usage.total += status.size
             if !needed.contains(digest) { usage.reclaimable += status.size }
         }
+        for partial in try layout.partials() {
+            usage.total += partial.allocated
+            usage.reclaimable += partial.allocated
+        }
         return usage
     }
 }
