@@ -218,6 +218,15 @@ func failure(_ body: () throws -> Void) -> KapsuleError? {
         #expect(error?.message.contains("the name no-such-host.invalid is not known") == true)
     }
 
+    // libcurl refused an option the second time, and the retry ended as a bug.
+    @Test func aHostThatIsNotKnownIsNotKnownTheSecondTimeEither() throws {
+        let address = try #require(WebAddress(parsing: "https://no-such-host.invalid/v2/"))
+        for _ in 0..<3 {
+            let error = failure { _ = try transport.send(HTTPRequest(.get, address)) }
+            #expect(error?.id == "http.name-lookup", "\(error?.message ?? "")")
+        }
+    }
+
     @Test func saysThatNobodyListens() throws {
         let port = try LoopbackServer { _ in Reply(200) }.port
         let error = failure {

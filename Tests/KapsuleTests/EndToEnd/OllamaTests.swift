@@ -391,6 +391,30 @@ import Testing
         #expect((try? place.tree().files) ?? [] == [])
     }
 
+    @Test func aBareNameThatIsNothingHereIsAskedForAndSaidSo() throws {
+        let place = try Place()
+        let server = try quirky(place.models)
+        func outcome(_ from: String) throws -> Child.Outcome {
+            try place.sandbox.directory.write("work/Modelfile", "FROM \(from)\n")
+            return try place.sandbox.kapsule("build", "-f", "Modelfile", "-t", "x")
+        }
+        let unknown = try outcome("\(server.host)/library/nothing:1")
+        #expect(unknown.status == 2)
+        #expect(
+            unknown.errors.contains(
+                "nothing:1' is neither a file or directory of the context \(place.work), nor an image of the local store, nor a model of Ollama's"
+            ), "\(unknown.errors)")
+        #expect(server.requests.map(\.path) == ["/v2/", "/v2/library/nothing/manifests/1"])
+
+        let offline = try outcome("no-such-host.invalid/library/m:1")
+        #expect(offline.status == 5)
+        #expect(
+            offline.errors.contains(
+                "'no-such-host.invalid/library/m:1' is nothing on this machine, and no-such-host.invalid cannot be asked for it: "
+            ),
+            "\(offline.errors)")
+    }
+
     // MARK: Refusals
 
     struct Refusal: CustomTestStringConvertible {

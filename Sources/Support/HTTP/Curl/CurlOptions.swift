@@ -58,7 +58,8 @@ struct CurlOptions {
         try set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         try set(CURLOPT_TCP_KEEPALIVE, 1)
         try set(CURLOPT_CONNECTTIMEOUT_MS, settings.connectTimeout.milliseconds)
-        try set(CURLOPT_BUFFERSIZE, Self.receiveBuffer)
+        // A hint. libcurl 7.88 refuses it on a handle whose last look-up of a name failed, and keeps what it has.
+        _ = unsafe kapsule_curl_set_long(handle.easy, CURLOPT_BUFFERSIZE, Self.receiveBuffer)
         try set(CURLOPT_UPLOAD_BUFFERSIZE, Self.sendBuffer)
         try set(CURLOPT_USERAGENT, settings.userAgent)
     }
