@@ -43,7 +43,9 @@ public struct ModelCheck: Sendable {
             }
         }
         if let first = failures.first { throw Self.refusal(first, others: failures.count - 1) }
-        return Self.checkpointWarnings(findings) + findings.compactMap(\.warning) + (try checkIndexes(bundle))
+        let checkpoints = findings.compactMap { finding in finding.checkpoint.map { (finding.path, $0) } }
+        return Checkpoint.grouped(checkpoints).map { "\($0.subject); \($0.advice)" } + findings.compactMap(\.warning)
+            + (try checkIndexes(bundle))
     }
 
     /// Damage is collected; anything else stops the check.
@@ -68,8 +70,7 @@ public struct ModelCheck: Sendable {
 
     private struct Finding: Sendable {
         let path: BundlePath
-        /// Why loading it is a risk.
-        var risk: String?
+        var checkpoint: Checkpoint?
         var warning: String?
     }
 
@@ -80,7 +81,7 @@ public struct ModelCheck: Sendable {
         do {
             switch try ModelFile.read(file.source, name: file.path.name, what: file.path.text) {
             case .gguf, .safetensors: remember(file)
-            case .checkpoint(let checkpoint): finding.risk = checkpoint.risk
+            case .checkpoint(let checkpoint): finding.checkpoint = checkpoint
             // The parts of an index are looked at elsewhere.
             case .config where isDocument: remember(file)
             case .index, .config, .tokenizerConfig, .other: break
@@ -110,24 +111,6 @@ public struct ModelCheck: Sendable {
     private func remember(_ file: ModelBundle.File) {
         guard let digest = file.source.digest else { return }
         cache?.recordPassed(Self.version, digest)
-    }
-
-    /// One warning for all files with one risk.
-    private static func checkpointWarnings(_ findings: [Finding]) -> [String] {
-        var order: [String] = []
-        var paths: [String: [String]] = [:]
-        for finding in findings {
-            guard let risk = finding.risk else { continue }
-            if paths[risk] == nil { order.append(risk) }
-            paths[risk, default: []].append(finding.path.text)
-        }
-        return order.map { risk in
-            let paths = paths[risk] ?? []
-            let subject =
-                paths.count == 1
-                ? "\(paths[0]) is a pickle" : "\(paths[0]) and \(paths.count - 1) more are pickles"
-            return "\(subject): \(risk); convert the model to safetensors"
-        }
     }
 
     // MARK: Split models

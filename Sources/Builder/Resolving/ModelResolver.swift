@@ -114,7 +114,7 @@ public struct ModelResolver: Sendable {
     private func add(_ instruction: Instruction, to model: inout Assembly) throws {
         let line = Line(instruction: instruction)
         let reference = try SourceReference(parsing: instruction.value)
-        if looksOnDisk, let path = reference.path {
+        if looksOnDisk, let path = reference.localPath {
             let local = LocalSource(context: context, rules: model.rules, cache: cache, keepsModes: keepsModes)
             if let found = try local.find(path) { return try add(found, line, local, to: &model) }
         }
@@ -193,7 +193,7 @@ public struct ModelResolver: Sendable {
 
 extension SourceReference {
     /// What to look for on disk first; nil for what cannot be a path.
-    fileprivate var path: String? {
+    var localPath: String? {
         switch self {
         case .path(let path), .pathOrModelName(let path): path
         case .hub, .registry, .layout, .archive, .ollama, .git: nil

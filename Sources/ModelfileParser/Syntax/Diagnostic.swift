@@ -23,7 +23,7 @@ public struct Diagnostic: Sendable, Hashable {
         Diagnostic(severity: .error, id: "modelfile.\(id)", message: message, help: help, span: span)
     }
 
-    static func warning(_ id: String, _ message: String, help: String?, at span: SourceSpan) -> Diagnostic {
+    public static func warning(_ id: String, _ message: String, help: String?, at span: SourceSpan) -> Diagnostic {
         Diagnostic(severity: .warning, id: "modelfile.\(id)", message: message, help: help, span: span)
     }
 }

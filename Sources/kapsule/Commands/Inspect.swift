@@ -6,24 +6,31 @@ internal import Ollama
 
 struct Inspect: Verb {
     static let configuration = CommandConfiguration(
-        abstract: "Say what an image is: sizes, digests, layers, labels.",
+        abstract: "Say what an image or a model file is: sizes, digests, layers, tensors.",
         discussion: """
-            Nothing but manifests and configs is read; of an image file, its directories.
+            Nothing but manifests and configs is read; of an image file, its directories; of a model file, its header.
 
               kapsule inspect mistral:7b
               kapsule inspect oci:./layout
               kapsule inspect --json ghcr.io/acme/mistral:7b
               kapsule inspect model.mpk
+              kapsule inspect model.gguf
             """)
 
     @Argument(
         help:
-            "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, ollama:NAME, or an image file."
+            "A name of the local store, oci:DIR[:TAG], oci-archive:FILE[:TAG], HOST/REPOSITORY:TAG, ollama:NAME, an image file, or a file of a model."
     )
     var what: String
 
     @Flag(help: "Print JSON.")
     var json = false
+
+    @Flag(help: "Read all of a model file, and print its SHA-256.")
+    var digest = false
+
+    @Flag(help: "List the tensors of a model file.")
+    var tensors = false
 
     @Option(help: ArgumentHelp("The image of an index to show. Default: linux/amd64.", valueName: "os/arch"))
     var platform: String?
@@ -39,6 +46,15 @@ struct Inspect: Verb {
     }
 
     func run(in toolbox: Toolbox) async throws {
+        if proof.isEmpty, let file = try ModelFileInspection(what, listsTensors: tensors) {
+            let digest = try self.digest ? file.digest(toolbox.progress) : nil
+            return try toolbox.print(json ? Printable.json(file.json(digest), pretty: true) : file.text(digest))
+        }
+        if digest || tensors {
+            throw KapsuleError(
+                .usage, id: "usage.inspect-file", "'\(what)' is no file of a model",
+                remedy: "--digest and --tensors are for GGUF, safetensors and PyTorch files: leave them out")
+        }
         if try !ImageArchive.isTar(what), let file = try ImageFile(what, proof, toolbox) {
             let inspection = try VerityInspection(file)
             return try toolbox.print(json ? inspection.json.pretty : inspection.text)

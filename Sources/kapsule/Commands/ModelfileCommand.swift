@@ -83,7 +83,9 @@ struct LintModelfile: Verb {
         let result = try modelfile.parse(in: toolbox)
         guard result.errors.isEmpty else { return try ModelfileMistakes.check(result, in: toolbox) }
         let directory = modelfile.file == "-" ? "." : Paths.directory(of: modelfile.file)
-        let warnings = result.warnings + Lint.check(result.modelfile, paths: DiskLookup(base: directory))
+        let warnings =
+            result.warnings + Lint.check(result.modelfile, paths: DiskLookup(base: directory))
+            + FileLint.check(result.modelfile, context: directory)
         let renderer = DiagnosticRenderer(source: result.source)
         try toolbox.write(
             renderer.render(warnings.sorted { ($0.span.line, $0.span.column) < ($1.span.line, $1.span.column) }))

@@ -33,11 +33,17 @@ public struct Checkpoint: Sendable, Hashable {
     /// What makes loading it a risk, for people: what the warnings of `build` and `lint` say.
     public var risk: String {
         let dangerous = dangerousImports
-        if !dangerous.isEmpty { return "loading it runs \(Self.listed(dangerous)): do not load it" }
-        if hidesImports { return "loading it runs code whose names it hides: do not load it" }
+        if !dangerous.isEmpty { return "loading it runs \(Self.listed(dangerous))" }
+        if hidesImports { return "loading it runs code whose names it hides" }
         let unusual = unusualImports
         if !unusual.isEmpty { return "loading it runs code; beside tensors it needs \(Self.listed(unusual))" }
         return "loading it may run code"
+    }
+
+    /// What to do about it.
+    public var advice: String {
+        dangerousImports.isEmpty && !hidesImports
+            ? "convert it to safetensors" : "do not load it; get the model as safetensors, from somebody you trust"
     }
 
     private static func listed(_ names: [String]) -> String {

@@ -6,6 +6,8 @@ public indirect enum JSON: Sendable, Hashable {
     case null
     case bool(Bool)
     case int(Int64)
+    /// In the shortest form that gives the number again; `null` for what JSON has no number for.
+    case double(Double)
     case string(String)
     case array([JSON])
     case object([Member])
@@ -49,6 +51,7 @@ public indirect enum JSON: Sendable, Hashable {
         case .null: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .int(let value): text += String(value)
+        case .double(let value): text += value.isFinite ? "\(value)" : "null"
         case .string(let value): Self.quote(value, into: &text)
         case .array(let items):
             Self.write(items, "[", "]", into: &text, indent: indent) { item, text, indent in
