@@ -158,6 +158,18 @@ struct CheckpointTests {
         #expect(error.message.contains(says), "\(error.message)")
     }
 
+    // Weights of other programs may begin as a pickle does. One that breaks off has run by then.
+    @Test func takesNoChanceForAPickle() throws {
+        func suspect(_ bytes: [UInt8]) throws -> Checkpoint? {
+            try Checkpoint.read(MemorySource(bytes), head: Array(bytes.prefix(512)), what: "m.bin", isExpected: false)
+        }
+        #expect(try suspect([0x80, 2, 0xFF, 1, 2, 3]) == nil)
+        #expect(try suspect([0x80, 2, 0x4E, 0x2E])?.imports == [])
+        let broken = try suspect([0x80, 2] + Array("cos\nsystem\n(S'true'\ntR".utf8) + [0xFF])
+        #expect(broken?.dangerousImports == ["os.system"])
+        #expect(broken?.hidesImports == true)
+    }
+
     // Every pickle of the folder, cut anywhere, is refused and not misread.
     @Test func refusesAPickleThatIsCutAnywhere() throws {
         let whole = try folder.read("plain-4.pkl")

@@ -153,8 +153,11 @@ import Testing
         Case("gguf.offset", "puts tensor 'odd' at byte 18446744073709551615") {
             $0.addTensor("odd", [1], type: 0, offset: .max)
         },
-        Case("gguf.offset", "puts tensor 'odd' at byte 1000000") {
-            $0.addTensor("odd", [1], type: 0, offset: 1_000_000)
+        Case("gguf.offset", "puts tensor 'odd' at byte 4611686018427387904") {
+            $0.addTensor("odd", [1], type: 0, offset: 1 << 62)
+        },
+        Case("gguf.truncated-data", "promises tensor 'far' up to byte 46116860184273") {
+            $0.addTensor("far", [1], type: 0, offset: (1 << 62) - 32)
         },
         Case("gguf.overlap", "overlap: 'token_embd.weight' and 'odd'") {
             $0.addTensor("odd", [1], type: 0, offset: 32)

@@ -230,8 +230,8 @@ private enum HostileHeaders {
             ("string.safetensors", file(Array("{\"".utf8) + [UInt8](repeating: 0x61, count: 8 << 20))),
             ("deep.safetensors", file([UInt8](repeating: 0x7B, count: 1) + [UInt8](repeating: 0x5B, count: 40 << 20))),
             ("config.json", Array("{\"a\":[".utf8) + [UInt8](repeating: 0x5B, count: 15 << 20)),
-            ("marks.bin", [0x80, 2] + [UInt8](repeating: 0x28, count: 30 << 20)),
-            ("memo.bin", [0x80, 4, 0x4E] + [UInt8](repeating: 0x94, count: 30 << 20)),
+            ("marks.pkl", [0x80, 2] + [UInt8](repeating: 0x28, count: 30 << 20)),
+            ("memo.pkl", [0x80, 4, 0x4E] + [UInt8](repeating: 0x94, count: 30 << 20)),
         ]
     }
 

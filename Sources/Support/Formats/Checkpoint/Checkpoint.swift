@@ -62,13 +62,16 @@ public struct Checkpoint: Sendable, Hashable {
     /// - Parameters:
     ///   - head: its first 512 bytes, or all of a shorter one.
     ///   - what: names the file in errors.
+    ///   - isExpected: whether its name says that it is one. Two bytes that begin a pickle may begin any other file.
     /// - Returns: nil for a file that is none.
     /// - Throws: `.unverified` for one that is damaged.
-    public static func read(_ source: any ByteSource, head: [UInt8], what: String) throws -> Checkpoint? {
+    public static func read(
+        _ source: any ByteSource, head: [UInt8], what: String, isExpected: Bool = true
+    ) throws -> Checkpoint? {
         if head.starts(with: [0x50, 0x4B, 3, 4]) { return try readArchive(source, what) }
         if head.starts(with: legacyMagic) { return try readPickles(source, .legacy, count: 5, what) }
         if head.count >= 2, head[0] == 0x80, (2...5).contains(head[1]) {
-            return try readPickles(source, .pickle, count: 1, what)
+            return isExpected ? try readPickles(source, .pickle, count: 1, what) : try readSuspect(source, what)
         }
         if head.count >= 262, head[257..<262].elementsEqual("ustar".utf8), isOldest(head) {
             return Checkpoint(form: .tar, imports: [], hidesImports: true, tensorSize: nil)
@@ -90,6 +93,21 @@ public struct Checkpoint: Sendable, Hashable {
         for _ in 0..<count { try scanner.scan() }
         return Checkpoint(
             form: form, imports: scanner.imports, hidesImports: scanner.hidesImports, tensorSize: nil)
+    }
+
+    /// What may be a pickle by chance. One that breaks off runs what came before, so its imports count all the same.
+    private static func readSuspect(_ source: any ByteSource, _ what: String) throws -> Checkpoint? {
+        var scanner = PickleScanner(
+            SourceCursor(source, what: what, format: "checkpoint", limit: source.size), part: "its pickle")
+        var isWhole = true
+        do {
+            try scanner.scan()
+        } catch let error as KapsuleError where error.code == .unverified {
+            isWhole = false
+        }
+        guard isWhole || !scanner.imports.isEmpty || scanner.hidesImports else { return nil }
+        return Checkpoint(
+            form: .pickle, imports: scanner.imports, hidesImports: scanner.hidesImports || !isWhole, tensorSize: nil)
     }
 
     private static func readArchive(_ source: any ByteSource, _ what: String) throws -> Checkpoint? {

@@ -300,7 +300,8 @@ private struct GGUFReader {
         let offset: UInt64 = try cursor.number("the offset of \(part())")
         guard let type = GGUF.TensorType(typeNumber) else { throw unknownType(typeNumber, part()) }
         let (elements, size) = try extent(lengths, type, part())
-        guard let place = Int64(exactly: offset), place <= source.size else {
+        // Within what can be added up; whether the file is as long is seen when all are known.
+        guard offset < 1 << 62, let place = Int64(exactly: offset) else {
             throw cursor.refusal(
                 "offset", "puts \(part()) at byte \(offset) of its data, and has only \(source.size) bytes",
                 remedy: "the file is damaged or cut short: fetch it again")
@@ -371,7 +372,6 @@ private struct GGUFReader {
             end = tensor.offset + tensor.size
             previous = place
         }
-        // Offsets and sizes are at most the file's size each; their sum may still be too much for it.
         guard places.isEmpty || (start <= source.size && end <= source.size - start) else {
             let name = previous.map { Self.quoted(tensors[$0].name) } ?? ""
             throw cursor.refusal(

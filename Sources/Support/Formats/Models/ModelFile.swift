@@ -30,7 +30,9 @@ public enum ModelFile: Sendable {
         case .gguf, .obsolete: return .gguf(try GGUF(reading: source, what: what, keeping: arrays))
         case .safetensors: return .safetensors(try Safetensors(reading: source, what: what))
         case .zip, .pickle, .tar:
-            if let checkpoint = try Checkpoint.read(source, head: head, what: what) { return .checkpoint(checkpoint) }
+            let checkpoint = try Checkpoint.read(
+                source, head: head, what: what, isExpected: isCheckpointName(name.lowercased()))
+            if let checkpoint { return .checkpoint(checkpoint) }
             return try named(source, name: name, what: what, sign, arrays)
         default: return try named(source, name: name, what: what, sign, arrays)
         }
@@ -53,6 +55,12 @@ public enum ModelFile: Sendable {
         case "tokenizer_config.json": return .tokenizerConfig(try TokenizerConfig(reading: source, what: what))
         default: return nil
         }
+    }
+
+    /// Other programs than PyTorch call their weights `.bin`, too.
+    private static func isCheckpointName(_ name: String) -> Bool {
+        guard name.hasSuffix(".bin") else { return checkpointEndings.contains(where: name.hasSuffix) }
+        return ["pytorch_model", "adapter_model", "diffusion_pytorch_model"].contains(where: name.hasPrefix)
     }
 
     /// Refuses what stands in place of weights.
