@@ -46,6 +46,10 @@ public struct TestProgram: Sendable {
     public static let pythonTransformers = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
         probe: ["-c", "import huggingface_hub, transformers"], isPython: true)
+    /// Python with clients that read artifacts.
+    public static let pythonArtifacts = TestProgram(
+        name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
+        probe: ["-c", "import oras, olot"], isPython: true)
     public static let pythonCryptography = TestProgram(
         name: "python3", hint: "apt-get install python3 python3-cryptography", probe: ["-c", "import cryptography"])
 

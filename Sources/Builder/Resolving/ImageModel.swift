@@ -9,8 +9,9 @@ internal import OCI
 enum ImageModel {
     /// Where the model is inside an image.
     private static let root = "models/"
+    static let modelfile = "Modelfile"
     /// Longest Modelfile that is read from an image, in bytes. Licences are in it.
-    private static let longestModelfile: Int64 = 64 << 20
+    static let longestModelfile: Int64 = 64 << 20
 
     /// - Parameters:
     ///   - wants: which files of the model are wanted; layers that hold others only are not fetched.
@@ -18,17 +19,22 @@ enum ImageModel {
     static func find(
         in image: Image, wants: (BundlePath) -> Bool, fetch: (Descriptor) throws -> any ByteSource
     ) throws -> FoundModel {
+        guard case .image = ModelArtifact(image.manifest.content) else {
+            return try withoutActuallyEscaping(wants) { wants in
+                try withoutActuallyEscaping(fetch) { try PackedModel.find(in: image, wants: wants, fetch: $0) }
+            }
+        }
         var files: [String: ModelBundle.File] = [:]
         for layer in image.manifest.content.layers {
             let only = layer.annotations["io.kapsule.file.path"].flatMap { try? BundlePath(validating: $0) }
-            if let only, only.text != "Modelfile", !wants(only) { continue }
+            if let only, only.text != modelfile, !wants(only) { continue }
             let source = try fetch(layer)
             for entry in try TarIndex.reading(source, what: "layer \(layer.digest) of \(image.origin.name)").entries {
                 try place(entry, of: layer, source, into: &files)
             }
         }
         let digest = image.manifest.digest
-        let modelfile = try files.removeValue(forKey: "Modelfile").map { try parse($0.source, of: image) }
+        let modelfile = try files.removeValue(forKey: modelfile).map { try parse($0.source, of: image) }
         let candidates = files.values.filter { wants($0.path) }.sorted { $0.path < $1.path }.map { file in
             FoundModel.Candidate(file: file, identity: "\(digest)/\(file.path)")
         }
@@ -42,7 +48,7 @@ enum ImageModel {
             modelfile: modelfile)
     }
 
-    private static func origin(_ image: Image) -> Origin {
+    static func origin(_ image: Image) -> Origin {
         let annotations = image.manifest.content.annotations
         return Origin(
             url: annotations["org.opencontainers.image.source"],
@@ -63,18 +69,36 @@ enum ImageModel {
             return
         }
         guard case .file = entry.kind else { return }
-        let path: BundlePath
+        let path = try path(name, in: layer)
+        files[name] = ModelBundle.File(
+            path: path, role: Role.of(path), isExecutable: entry.mode & 0o100 != 0,
+            source: SliceSource(
+                source, entry.contentOffset..<entry.contentOffset + entry.size,
+                digest: try digest(of: path, size: entry.size, promisedBy: layer)))
+    }
+
+    /// A path in a layer, checked.
+    static func path(_ name: String, in layer: Descriptor) throws -> BundlePath {
         do {
-            path = try BundlePath(validating: name)
+            return try BundlePath(validating: name)
         } catch {
             throw KapsuleError(
                 .unverified, id: "layer.path",
                 "layer \(layer.digest) holds a file whose path '\(name)' \(error.reason)",
                 remedy: "do not use this image: no proper tool writes such a path")
         }
-        files[name] = ModelBundle.File(
-            path: path, role: Role.of(path), isExecutable: entry.mode & 0o100 != 0,
-            source: SliceSource(source, entry.contentOffset..<entry.contentOffset + entry.size))
+    }
+
+    /// The digest that a layer of one file gives for it; a layer that says one thing and holds another is not believed.
+    private static func digest(of path: BundlePath, size: Int64, promisedBy layer: Descriptor) throws -> Digest? {
+        guard let promise = LayerPromise(layer) else { return nil }
+        guard promise.path == path.text, promise.file.size == size else {
+            throw KapsuleError(
+                .unverified, id: "layer.annotation",
+                "layer \(layer.digest) says that it holds '\(promise.path)' of \(promise.file.size) bytes, and it holds '\(path)' of \(size)",
+                remedy: "build or copy the image again")
+        }
+        return promise.file.digest
     }
 
     /// What a whiteout entry takes away, empty for everything; nil for any other entry.
@@ -93,5 +117,21 @@ enum ImageModel {
         let bytes = try source.readAll(limit: longestModelfile, what: "the \(name)")
         let result = Parser.parse(bytes: bytes, file: name)
         return try result.checked()
+    }
+}
+
+/// What a layer of one file says of it, in the annotations that kapsule writes.
+struct LayerPromise {
+    let path: String
+    let file: Artifact
+
+    /// Nil for a layer that says nothing, or nothing sound.
+    init?(_ layer: Descriptor) {
+        guard let path = layer.annotations["io.kapsule.file.path"],
+            let digest = layer.annotations["io.kapsule.file.sha256"].flatMap({ Digest(hex: $0) }),
+            let size = layer.annotations["io.kapsule.file.size"].flatMap({ Int64($0) })
+        else { return nil }
+        self.path = path
+        file = Artifact(digest: digest, size: size)
     }
 }

@@ -22,11 +22,20 @@ public struct LayerFetcher: Sendable {
     /// - Returns: the layer's tar, verified.
     /// - Throws: `.undecryptable` for an encrypted layer, `.usage` for a compression that cannot be read.
     public func fetch(_ image: Image, _ layer: Descriptor) throws -> any ByteSource {
-        switch layer.mediaType {
-        case MediaType.tar, "application/vnd.docker.image.rootfs.diff.tar": return try stored(image, layer)
-        case MediaType.tarGzip, MediaType.dockerLayer: return try uncompressed(try stored(image, layer), layer)
-        case let type where MediaType.isEncrypted(type): return try decrypted(image, layer)
-        default: throw unreadable(image, layer)
+        let isGzipped = try isGzipped(image, layer)
+        if MediaType.isEncrypted(layer.mediaType) { return try decrypted(image, layer, isGzipped) }
+        let source = try stored(image, layer)
+        return isGzipped ? try uncompressed(source, layer) : source
+    }
+
+    /// Of what is inside an encrypted layer.
+    private func isGzipped(_ image: Image, _ layer: Descriptor) throws -> Bool {
+        switch MediaType.plain(layer.mediaType) {
+        case MediaType.tar, "application/vnd.docker.image.rootfs.diff.tar": return false
+        case MediaType.tarGzip, MediaType.dockerLayer: return true
+        case let type:
+            if case .image = ModelArtifact(image.manifest.content) { throw unreadable(image, layer) }
+            return type.hasSuffix("+gzip") || type.hasSuffix(".gzip")
         }
     }
 
@@ -38,27 +47,24 @@ public struct LayerFetcher: Sendable {
     }
 
     /// Into an unnamed file, straight from where it is: the plaintext is gone with the build.
-    private func decrypted(_ image: Image, _ layer: Descriptor) throws -> any ByteSource {
+    private func decrypted(_ image: Image, _ layer: Descriptor, _ isGzipped: Bool) throws -> any ByteSource {
         let what = "layer \(layer.digest.short) of \(image.origin.name)"
-        let plain = EncryptedType.plain(layer.mediaType) ?? ""
         let unlocked = try keyring.unlock(layer.annotations, what: what)
         try FreeSpace.require(layer.size, in: store.layout.path, for: what)
         return try progress.during("decrypt \(layer.digest.short) of \(image.origin.name)", total: layer.size) {
             activity in
             let file = try AtomicFile(in: store.layout.path, mode: 0o600)
             let source = try image.origin.blob(layer)
-            switch plain {
-            case MediaType.tar:
+            if !isGzipped {
                 var sink = LayerDecryptor(FileSink(file.file), unlocked, expecting: layer.artifact, what: what)
                 try source.read(0..<source.size, into: &sink)
                 try sink.finish()
-            case MediaType.tarGzip, MediaType.dockerLayer:
+            } else {
                 var sink = LayerDecryptor(
                     GunzipSink(FileSink(file.file), what: what), unlocked, expecting: layer.artifact, what: what)
                 try source.read(0..<source.size, into: &sink)
                 try sink.finish()
                 try sink.next.finish()
-            default: throw unreadable(image, layer)
             }
             activity.advance(by: Int(layer.size))
             return UnnamedFile(file: file, source: try FileSource(file.file))
@@ -67,9 +73,9 @@ public struct LayerFetcher: Sendable {
 
     private func stored(_ image: Image, _ layer: Descriptor) throws -> any ByteSource {
         let source = try image.origin.blob(layer)
+        if let kept = try kept(layer) { return kept }
         // A layout on this machine is read in place.
-        if case .file = source.backing { return source }
-        if try store.layout.contains(layer.artifact) { return try store.layout.blob(layer.artifact) }
+        if case .file = source.backing { return try checked(source, image, layer) }
         let missing = max(0, layer.size - store.layout.allocatedForPartial(of: layer.digest))
         try FreeSpace.require(
             missing, in: store.layout.path, for: "layer \(layer.digest.short) of \(image.origin.name)")
@@ -77,7 +83,31 @@ public struct LayerFetcher: Sendable {
             try store.layout.fetch(
                 layer.artifact, from: source, what: "layer \(layer.digest) of \(image.origin.name)", activity)
         }
-        return try store.layout.blob(layer.artifact)
+        return KnownSource(try store.layout.blob(layer.artifact), digest: layer.digest, isWatched: true)
+    }
+
+    /// What the store has was hashed when it came, and nobody may write to it.
+    private func kept(_ layer: Descriptor) throws -> (any ByteSource)? {
+        guard try store.layout.contains(layer.artifact) else { return nil }
+        return KnownSource(try store.layout.blob(layer.artifact), digest: layer.digest, isWatched: true)
+    }
+
+    /// Layers of which it is known what their only file hashes to are checked with it, on its way; others now.
+    private func checked(_ source: any ByteSource, _ image: Image, _ layer: Descriptor) throws -> any ByteSource {
+        let what = "layer \(layer.digest) of \(image.origin.name)"
+        guard source.size == layer.size else {
+            throw KapsuleError(
+                .unverified, id: "content.mismatch",
+                "\(what) has \(source.size) bytes, and its manifest promises \(layer.size)",
+                remedy: "make or copy the image again")
+        }
+        if layer.size >= LanePolicy.largeFrom, LayerPromise(layer) != nil { return source }
+        try progress.during("check \(layer.digest.short) of \(image.origin.name)", total: layer.size) { activity in
+            var sink = VerifyingSink(ActivitySink(activity: activity), expecting: layer.artifact, what: what)
+            try source.read(0..<source.size, into: &sink)
+            try sink.finish()
+        }
+        return source
     }
 
     /// Into an unnamed file, gone with the build.
@@ -88,6 +118,13 @@ public struct LayerFetcher: Sendable {
         try gunzip.finish()
         return UnnamedFile(file: file, source: try FileSource(file.file))
     }
+}
+
+/// Counts and keeps nothing.
+private struct ActivitySink: ByteSink {
+    let activity: Activity
+
+    mutating func write(_ bytes: Span<UInt8>) { activity.advance(by: bytes.count) }
 }
 
 /// A temporary file that lives as long as somebody reads it.

@@ -91,7 +91,27 @@ final class ImageRewrite: Sendable {
     /// The image with its layers renamed. Its configs stay: they speak of the plaintext.
     func published() throws -> PublishedImage {
         let renamed = renamed.withLock { $0 }
-        return try image.publishing { renamed[$0.digest] ?? $0 }
+        return try image.publishing { layer in
+            guard let new = renamed[layer.digest] else { return layer }
+            return Self.renaming(layer, new)
+        }
+    }
+
+    /// A layer under the digest of what it has become. Two manifests may name one blob by types and annotations of their
+    /// own, as a universal image's do.
+    private static func renaming(_ layer: Descriptor, _ new: Descriptor) -> Descriptor {
+        var descriptor = layer
+        let kept = LayerAnnotations.removed(from: layer.annotations)
+        let about = new.annotations.filter { $0.key.hasPrefix(LayerAnnotations.prefix) }
+        descriptor.digest = new.digest
+        descriptor.size = new.size
+        descriptor.annotations = kept.merging(about) { $1 }
+        let plain = EncryptedType.plain(layer.mediaType) ?? layer.mediaType
+        let newPlain = EncryptedType.plain(new.mediaType)
+        let isUnzipped = LayerType.isZipped(plain) && (newPlain ?? new.mediaType) == MediaType.tar
+        let type = isUnzipped ? LayerType.unzipped(plain) : plain
+        descriptor.mediaType = newPlain == nil ? type : EncryptedType.of(LayerType.oci(type))
+        return descriptor
     }
 }
 
@@ -132,18 +152,26 @@ extension Image {
             bytes: index.bytes, children: children)
     }
 
+    private func diffIDs(_ manifest: Manifest) throws -> [Digest] {
+        let what = "the config of \(origin.name)"
+        switch manifest.config.mediaType {
+        case MediaType.config, MediaType.dockerConfig:
+            return try ImageConfig.decode(try configBytes(manifest.config), what: what).content.diffIDs
+        case ModelPackType.config: return try ModelPackConfig.diffIDs(try configBytes(manifest.config), what: what)
+        default: return []
+        }
+    }
+
     /// What the configs promise of the layers' uncompressed plaintext, by the layers' digests. Configs of other kinds, and
     /// those that list another number of layers, promise nothing.
     func diffIDs() throws -> [Digest: Digest] {
         var all: [Digest: Digest] = [:]
         for child in children {
             let manifest = child.manifest.content
-            guard manifest.layers.contains(where: { EncryptedType.plain($0.mediaType) != nil }),
-                [MediaType.config, MediaType.dockerConfig].contains(manifest.config.mediaType)
-            else { continue }
-            let config = try ImageConfig.decode(try configBytes(manifest.config), what: "the config of \(origin.name)")
-            guard config.content.diffIDs.count == manifest.layers.count else { continue }
-            for (layer, diffID) in zip(manifest.layers, config.content.diffIDs) { all[layer.digest] = diffID }
+            guard manifest.layers.contains(where: { EncryptedType.plain($0.mediaType) != nil }) else { continue }
+            let promised = try diffIDs(manifest)
+            guard promised.count == manifest.layers.count else { continue }
+            for (layer, diffID) in zip(manifest.layers, promised) { all[layer.digest] = diffID }
         }
         return all
     }

@@ -139,11 +139,20 @@ struct LayerRewrite {
 
 /// What kinds of layers there are.
 enum LayerType {
+    /// Whether what is stored is what its diff ID is of.
     static func isPlainTar(_ type: String) -> Bool {
         [MediaType.tar, "application/vnd.docker.image.rootfs.diff.tar"].contains(type)
+            || type.hasPrefix(ModelPackType.prefix) && [".raw", ".tar"].contains(where: type.hasSuffix)
     }
 
-    static func isZipped(_ type: String) -> Bool { [MediaType.tarGzip, MediaType.dockerLayer].contains(type) }
+    static func isZipped(_ type: String) -> Bool {
+        [MediaType.tarGzip, MediaType.dockerLayer].contains(type)
+            || type.hasPrefix(ModelPackType.prefix) && type.hasSuffix(".tar+gzip")
+    }
+
+    static func unzipped(_ type: String) -> String {
+        type.hasPrefix(ModelPackType.prefix) ? String(type.dropLast("+gzip".count)) : MediaType.tar
+    }
 
     /// Encrypted layers are OCI's alone: Docker's types have no names for them.
     static func oci(_ type: String) -> String {

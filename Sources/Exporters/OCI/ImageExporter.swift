@@ -12,6 +12,8 @@ public struct ImageExporter: Exporter {
         public var platforms = [Platform(os: "linux", architecture: "amd64")]
         /// Layers below the model's own.
         public var base: BaseImage?
+        /// Whether a ModelPack of the same layers is made with it, and an index over both.
+        public var isUniversal = false
         /// RFC 3339, from `SOURCE_DATE_EPOCH`; nil leaves the time out.
         public var created: String?
         /// Whether tags that name other images are moved.

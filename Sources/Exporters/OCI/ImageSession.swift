@@ -29,7 +29,8 @@ final class ImageSession: ExportSession {
         self.bundle = bundle
         self.destination = destination
         self.options = options
-        name = "\(options.encryption == nil ? "oci" : "encrypted oci") → \(destination.name)"
+        let kind = options.isUniversal ? "universal" : "oci"
+        name = "\(options.encryption == nil ? kind : "encrypted \(kind)") → \(destination.name)"
         layers = bundle.lanes.indices.map { index in
             LayerPlan(
                 lane: bundle.lanes[index], of: bundle, directories: index == 0 ? Self.directories(of: bundle) : [])
@@ -200,7 +201,8 @@ final class ImageSession: ExportSession {
 
     /// The manifest, or the index over one manifest a platform.
     private func publishable(_ base: [Descriptor], _ layers: [DescribedLayer]) throws -> PublishedImage {
-        let children = try options.platforms.map { try manifest(of: base, layers, for: $0) }
+        var children = try options.platforms.map { try manifest(of: base, layers, for: $0) }
+        if options.isUniversal { children.append(try modelPack(layers)) }
         if children.count == 1 { return PublishedImage(root: children[0].descriptor, bytes: children[0].bytes) }
         let index = ImageIndex(
             manifests: children.map(\.descriptor), annotations: ImageWords.annotations(of: bundle)
@@ -222,8 +224,29 @@ final class ImageSession: ExportSession {
         ).encoded()
         let descriptor = Descriptor(
             mediaType: MediaType.manifest, digest: manifest.digest, size: manifest.size,
-            platform: options.platforms.count > 1 ? platform : nil)
+            platform: options.platforms.count > 1 || options.isUniversal ? platform : nil)
         return (descriptor, manifest.bytes)
+    }
+
+    /// The other manifest of a universal image: a ModelPack whose layers are the model's own, byte for byte.
+    private func modelPack(_ layers: [DescribedLayer]) throws -> (descriptor: Descriptor, bytes: [UInt8]) {
+        let config = try ModelPackConfig(bundle, options).encoded(diffIDs: layers.map(\.diffID))
+        let configBlob = Descriptor(
+            mediaType: ModelPackType.config, digest: Digest.of(config), size: Int64(config.count))
+        try destination.putBlob(configBlob, from: MemorySource(config, digest: configBlob.digest), mountFrom: nil, nil)
+        let time = options.created ?? ImageWords.epoch
+        var manifest = Manifest(
+            config: configBlob,
+            layers: layers.enumerated().map { index, layer in
+                let files = index < self.layers.count ? self.layers[index].files.map { bundle.files[$0] } : []
+                return UniversalLayer(layer.descriptor, files, gzipped: options.compression == .gzip, time).descriptor
+            }, annotations: ImageWords.annotations(of: bundle))
+        manifest.artifactType = ModelPackType.artifact
+        let document = manifest.encoded()
+        let descriptor = Descriptor(
+            mediaType: MediaType.manifest, digest: document.digest, size: document.size,
+            artifactType: ModelPackType.artifact)
+        return (descriptor, document.bytes)
     }
 
     // MARK: Memory

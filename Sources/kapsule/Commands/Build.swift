@@ -27,7 +27,8 @@ struct Build: Verb {
 
     @Option(
         help: ArgumentHelp(
-            "What is made: oci, oci-archive, verity, emwp, repart, hf or ollama; repeatable.", valueName: "format"))
+            "What is made: oci, modelpack, universal, oci-archive, verity, emwp, repart, hf or ollama; repeatable.",
+            valueName: "format"))
     var format: [BuildFormat] = []
 
     @Option(
@@ -135,12 +136,16 @@ struct Build: Verb {
 enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
     case oci
     case archive = "oci-archive"
+    case modelPack = "modelpack"
+    case universal
     case verity, emwp, repart, hf, ollama
 
     var kind: OutputSpec.Kind {
         switch self {
         case .oci: .oci
         case .archive: .archive
+        case .modelPack: .modelPack
+        case .universal: .universal
         case .verity: .verity
         case .emwp: .emwp
         case .repart: .repart

@@ -28,7 +28,9 @@ struct BuildOutputs {
         let kinds = (formats.isEmpty ? [.oci] : formats).map(\.kind)
         var specs = outputs.flatMap { output in
             output.kind == nil
-                ? kinds.map { OutputSpec($0.forDestination(output.destination), to: output.destination) } : [output]
+                ? kinds.map {
+                    OutputSpec($0.forDestination(output.destination), to: output.destination).shaped($0.shape)
+                } : [output]
         }
         if kinds.count > 1, let alone = kinds.first(where: \.wantsDirectoryAlone),
             outputs.contains(where: { $0.kind == nil })
@@ -39,13 +41,28 @@ struct BuildOutputs {
         }
         let hasRemote = tags.contains { $0.host != nil }
         if outputs.isEmpty {
-            guard kinds.allSatisfy({ $0 == .oci || !$0.needsDestination }) else { throw needsDirectory(kinds) }
+            guard kinds.allSatisfy({ $0.isLayout || !$0.needsDestination }) else { throw needsDirectory(kinds) }
             specs += kinds.filter { !$0.needsDestination }.map { OutputSpec($0, to: nil) }
-            if kinds.contains(.oci) { specs += tagged(tags) }
+            if kinds.contains(where: \.isLayout) { specs += tagged(tags) }
         }
         if pushes, !specs.contains(where: { $0.kind == .registry }) { specs.append(OutputSpec(.registry, to: nil)) }
         try check(specs, tags, hasRemote)
-        return specs
+        return try shaped(specs, kinds)
+    }
+
+    /// What images are that go somewhere else than a directory of their own: what `--format` says.
+    private static func shaped(_ specs: [OutputSpec], _ kinds: [OutputSpec.Kind]) throws -> [OutputSpec] {
+        let shapes = kinds.filter(\.isLayout).map { $0.shape ?? .oci }
+        let isOpen = specs.contains { ($0.kind?.isImage ?? true) && $0.shape == nil && $0.kind != .oci }
+        if isOpen, Set(shapes).count > 1 {
+            throw KapsuleError(
+                .usage, id: "usage.which-format",
+                "--format names \(shapes.map(\.rawValue).joined(separator: " and ")), and one image cannot be both",
+                remedy: "say which goes where: --output type=registry,format=modelpack")
+        }
+        let shaped = specs.map { $0.kind == .oci ? $0.shaped(.oci) : $0.shaped(shapes.first ?? .oci) }
+        for spec in shaped { try spec.check() }
+        return shaped
     }
 
     /// Where images go that no `--output` has a place for.
@@ -80,13 +97,11 @@ struct BuildOutputs {
         try specs.flatMap { spec -> [any Exporter] in
             let directory = spec.destination ?? "."
             switch spec.kind ?? .oci {
-            case .oci: return [ImageExporter(to: layout(directory), image)]
+            case .oci, .modelPack, .universal: return [image(spec, to: layout(directory))]
             case .archive:
-                let archive = ArchiveDestination(to: directory, names: tags, replaces: replaces)
-                return [ImageExporter(to: archive, image)]
-            case .store:
-                return [ImageExporter(to: store(tagsDecide ? tags.filter { $0.host == nil } : tags), image)]
-            case .registry: return try registries().map { ImageExporter(to: $0, image) }
+                return [image(spec, to: ArchiveDestination(to: directory, names: tags, replaces: replaces))]
+            case .store: return [image(spec, to: store(tagsDecide ? tags.filter { $0.host == nil } : tags))]
+            case .registry: return try registries().map { image(spec, to: $0) }
             case .verity: return [try verity.exporter(to: directory, replaces: replaces)]
             case .emwp: return [try verity.encryptedExporter(to: directory, replaces: replaces)]
             case .hf:
@@ -111,6 +126,13 @@ struct BuildOutputs {
         throw KapsuleError(
             .usage, id: "hub-cache.nowhere", "there is no home directory, so nobody can say where the hub's cache is",
             remedy: "name it: type=hf-cache,dest=DIR, or set HF_HUB_CACHE")
+    }
+
+    private func image(_ spec: OutputSpec, to destination: any ImageDestination) -> any Exporter {
+        if spec.shape == .modelPack { return ModelPackExporter(to: destination, image, form: spec.form ?? .raw) }
+        var options = image
+        options.isUniversal = spec.shape == .universal
+        return ImageExporter(to: destination, options)
     }
 
     private func store(_ tags: [Reference]) -> any ImageDestination {

@@ -48,12 +48,17 @@ struct ExportOptions: ParsableArguments {
     /// The output of the build that makes it; nil for what takes no build.
     var builtOutput: OutputSpec? {
         guard case .built(let format) = format else { return nil }
-        return OutputSpec(format.kind, to: output, name: format == .ollama ? name : nil)
+        guard format.kind.isLayout else {
+            return OutputSpec(format.kind, to: output, name: format == .ollama ? name : nil)
+        }
+        let kind = output == nil ? .store : format.kind.forDestination(output)
+        return OutputSpec(kind, to: output).shaped(format.kind.shape)
     }
 
     /// The same, now that it is known what the image is: Ollama's have no archives to take files out of.
     func builtOutput(of image: Image) -> OutputSpec? {
-        let isArchived = !OllamaModel.isOllama(image.manifest.content)
+        let isOfFiles = if case .image = ModelArtifact(image.manifest.content) { false } else { true }
+        let isArchived = !isOfFiles && !OllamaModel.isOllama(image.manifest.content)
         return format == .files && !isArchived ? OutputSpec(.hf, to: output) : builtOutput
     }
 
@@ -111,7 +116,7 @@ enum ExportFormat: ExpressibleByArgument, Hashable {
         switch self {
         case .copy: false
         case .archive, .files: true
-        case .built(let format): format.kind.needsDestination
+        case .built(let format): format.kind.needsDestination && !format.kind.isLayout
         }
     }
 

@@ -76,8 +76,15 @@ struct ImageDescription {
     }
 
     private var kind: String {
-        let base = MediaType.isIndex(image.root.mediaType) ? "index of images" : "image"
+        let base = MediaType.isIndex(image.root.mediaType) ? indexKind : ModelArtifact(manifest).title
         return manifest.layers.contains { MediaType.isEncrypted($0.mediaType) } ? "encrypted \(base)" : base
+    }
+
+    private var indexKind: String {
+        let kinds = image.children.map { ModelArtifact($0.manifest.content) }
+        func has(_ wanted: ModelArtifact) -> Bool { kinds.contains { $0 == wanted } }
+        return has(.image) && has(.modelPack)
+            ? "universal, an image and a ModelPack" : "index of images"
     }
 
     private func title(of layer: Descriptor) -> String {

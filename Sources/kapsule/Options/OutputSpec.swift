@@ -29,9 +29,26 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Such files as a cache of the hub has them.
         case hubCache = "hf-cache"
 
+        /// A ModelPack, in a layout.
+        case modelPack = "modelpack"
+        /// An image and a ModelPack of the same layers, in a layout.
+        case universal
+
+        /// What an image there is, where the name of the output says so.
+        var shape: ImageShape? {
+            switch self {
+            case .modelPack: .modelPack
+            case .universal: .universal
+            default: nil
+            }
+        }
+
+        /// Whether it is a layout in a directory.
+        var isLayout: Bool { self == .oci || self == .modelPack || self == .universal }
+
         /// A layout whose name ends in `.tar` is an archive, as buildx has it, unless a directory is called so.
         func forDestination(_ path: String?) -> Kind {
-            guard self == .oci, let path, path.hasSuffix(".tar") else { return self }
+            guard isLayout, let path, path.hasSuffix(".tar") else { return self }
             let isDirectory = (try? FileStatus.of(path, followsLinks: true))?.kind == .directory
             return isDirectory ? self : .archive
         }
@@ -39,7 +56,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Whether it goes to a directory, which has to be named.
         var needsDestination: Bool {
             switch self {
-            case .oci, .archive, .verity, .emwp, .repart, .hf: true
+            case .oci, .modelPack, .universal, .archive, .verity, .emwp, .repart, .hf: true
             case .registry, .store, .ollama, .hubCache: false
             }
         }
@@ -47,8 +64,9 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Keys that it knows, beside `type`.
         fileprivate var keys: Set<Substring> {
             switch self {
-            case .oci, .archive, .verity, .emwp, .repart, .hf: ["dest"]
-            case .registry, .store: []
+            case .oci, .modelPack, .universal, .archive: ["dest", "format", "layout"]
+            case .verity, .emwp, .repart, .hf: ["dest"]
+            case .registry, .store: ["format", "layout"]
             case .ollama: ["dest", "name"]
             case .hubCache: ["dest", "ref"]
             }
@@ -57,7 +75,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Whether nothing else goes to its directory.
         var wantsDirectoryAlone: Bool {
             switch self {
-            case .oci, .archive, .hf, .ollama: true
+            case .oci, .modelPack, .universal, .archive, .hf, .ollama: true
             case .verity, .emwp, .repart, .registry, .store, .hubCache: false
             }
         }
@@ -65,7 +83,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Whether it is an image with tags.
         var isImage: Bool {
             switch self {
-            case .oci, .archive, .registry, .store: true
+            case .oci, .modelPack, .universal, .archive, .registry, .store: true
             case .verity, .emwp, .repart, .hf, .ollama, .hubCache: false
             }
         }
@@ -81,6 +99,10 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
     let name: String?
     /// With `hf-cache`: a branch or a tag that is to lead to the commit.
     let ref: String?
+    /// What the image there is; nil where `--format` decides.
+    var shape: ImageShape?
+    /// How the files of a ModelPack are stored; nil for the usual way.
+    var form: ModelPackForm?
 
     init?(argument text: String) {
         guard text.hasPrefix("type=") || text.contains(",dest=") else {
@@ -101,6 +123,15 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         self.kind = kind.forDestination(destination)
         name = values["name"].map(String.init)
         ref = values["ref"].map(String.init)
+        shape = kind.shape
+        if let format = values["format"] {
+            guard let asked = ImageShape(rawValue: String(format)), (shape ?? asked) == asked else { return nil }
+            shape = asked
+        }
+        if let layout = values["layout"] {
+            guard let asked = ModelPackForm(rawValue: String(layout)) else { return nil }
+            form = asked
+        }
     }
 
     init(_ kind: Kind, to destination: String?, name: String? = nil) {
@@ -108,6 +139,15 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         self.destination = destination
         self.name = name
         ref = nil
+        shape = kind.shape
+    }
+
+    /// The same, as images of this shape, where it does not say which.
+    func shaped(_ shape: ImageShape?) -> OutputSpec {
+        guard self.shape == nil, kind?.isImage == true else { return self }
+        var spec = self
+        spec.shape = shape
+        return spec
     }
 
     /// The same, with a name for a model of Ollama's that has none yet.
@@ -118,5 +158,24 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         return OutputSpec(.ollama, to: destination, name: String(name))
     }
 
+    /// - Throws: `.usage` where a way of storing files was named for what is no ModelPack.
+    func check() throws {
+        guard form == nil || shape == .modelPack else {
+            throw KapsuleError(
+                .usage, id: "usage.layout", "layout=\(form?.rawValue ?? "") is how a ModelPack stores its files",
+                remedy: "leave it out, or add format=modelpack")
+        }
+    }
+
     static let defaultValueDescription = "type=oci,dest=DIR"
+}
+
+/// What an image is.
+enum ImageShape: String, CaseIterable {
+    /// Tar layers that a runtime mounts.
+    case oci
+    /// A layer for each file.
+    case modelPack = "modelpack"
+    /// Both, over the same tar layers.
+    case universal
 }

@@ -88,14 +88,16 @@ public struct ZeroSource: ByteSource {
 public struct KnownSource: ByteSource {
     private let base: any ByteSource
     public let digest: Digest?
+    public let isWatched: Bool
 
-    public init(_ base: any ByteSource, digest: Digest) {
+    /// - Parameter isWatched: where the one who knows makes sure of it; nil leaves that to `base`.
+    public init(_ base: any ByteSource, digest: Digest, isWatched: Bool? = nil) {
         self.base = base
         self.digest = digest
+        self.isWatched = isWatched ?? base.isWatched
     }
 
     public var gitBlobName: String? { base.gitBlobName }
-    public var isWatched: Bool { base.isWatched }
     public var size: Int64 { base.size }
     public var backing: ByteBacking { base.backing }
 
@@ -119,6 +121,7 @@ public struct SliceSource: ByteSource {
     }
 
     public var size: Int64 { range.upperBound - range.lowerBound }
+    public var isWatched: Bool { base.isWatched }
 
     public var backing: ByteBacking {
         switch base.backing {

@@ -50,7 +50,10 @@ public struct Image: Sendable {
         _ platform: Platform?, from children: [Child], of origin: any ImageOrigin
     ) throws -> Child {
         // Attestations of buildx name their platform "unknown".
-        let real = children.filter { $0.descriptor.platform?.os != "unknown" }
+        let known = children.filter { $0.descriptor.platform?.os != "unknown" }
+        // Where there are images beside artifacts, as in a universal image, the images are meant.
+        let images = known.filter { $0.manifest.content.artifactType == nil }
+        let real = images.isEmpty ? known : images
         let wanted = platform ?? Platform(os: "linux", architecture: "amd64")
         let fits = real.first { child in
             guard let has = child.descriptor.platform else { return false }
