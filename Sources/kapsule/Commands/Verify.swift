@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Exporters
 internal import KapsuleCore
+internal import KapsuleIO
 internal import OCI
 internal import Store
 
@@ -14,9 +15,12 @@ struct Verify: Verb {
               kapsule verify mistral:7b
               kapsule verify oci:./layout
               kapsule verify model.oci.tar
+              kapsule verify ./mistral --against ghcr.io/acme/mistral:7b
               kapsule verify ollama:
               kapsule verify model.mpk --root-hash ROOTHASH_OFFSET_UUID --model-id NAME@REVISION
               kapsule verify model.emwp --root-hash ROOTHASH_OFFSET_UUID --key-file KEY
+
+            With --against, a directory is compared with the model in an image: missing, extra and changed files are listed.
 
             A verity image or a disk is checked against its root hash, and nothing in it is believed. Without --root-hash,
             that is taken from the file beside it.
@@ -31,14 +35,26 @@ struct Verify: Verb {
     @Option(help: ArgumentHelp("Blobs that are read at one time.", valueName: "n"))
     var concurrency = Limits.concurrency
 
+    @Option(help: ArgumentHelp("The image that the directory was made of.", valueName: "image"))
+    var against: String?
+
+    @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
+    @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Image files") var proof: ProofFlags
     @OptionGroup(title: "Registry") var registry: RegistryFlags
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    func validate() throws { try CommonChecks.concurrency(concurrency) }
+    func validate() throws {
+        try CommonChecks.concurrency(concurrency)
+        if against != nil, what == nil { throw ValidationError("Say which directory is compared with the image.") }
+        if against == nil, !decryption.keys.isEmpty || vault.key != nil {
+            throw ValidationError("Keys are for --against: an encrypted image is checked without them.")
+        }
+    }
 
     func run(in toolbox: Toolbox) async throws {
         guard let what else { return try await verifyStore(toolbox) }
+        if let against { return try await compare(what, with: against, toolbox) }
         if try !ImageArchive.isTar(what), let file = try ImageFile(what, proof, toolbox) {
             return try toolbox.print(await file.check())
         }
@@ -53,6 +69,38 @@ struct Verify: Verb {
         let image = try Image(try locator.origin(of: what, prefersStore: false))
         try await BlobCheck(concurrency: concurrency, progress: toolbox.progress).check(image)
         try toolbox.print("\(image.origin.name): \(image.root.digest) is whole, \(image.blobs.count) blobs")
+    }
+
+    private func compare(_ directory: String, with text: String, _ toolbox: Toolbox) async throws {
+        guard try FileStatus.of(directory, followsLinks: true)?.kind == .directory else {
+            throw KapsuleError(
+                .usage, id: "verify.no-directory", "\(directory) is no directory to compare with \(text)",
+                remedy: "name the directory that 'kapsule pull --format hf' or 'kapsule export --format hf' wrote")
+        }
+        let locator = try ImageLocator(toolbox, registry)
+        let use = try locator.store.use()
+        let isStored = try locator.hasStored(text)
+        let image = try Image(try locator.origin(of: text, prefersStore: isStored))
+        var settings = BuildSettings(
+            model: try .parse([]), registry: registry, tags: [], outputs: [], verity: try .parse([]),
+            encryption: try .parse([]), decryption: decryption, vault: vault)
+        settings.image = GivenImage(image: image, text: text)
+        let bundle = try Workshop(settings, toolbox).resolved()
+        let comparison = DirectoryComparison(
+            directory: directory, bundle: bundle, concurrency: concurrency, progress: toolbox.progress)
+        let differences = try await comparison.run()
+        withExtendedLifetime(use) {}
+        guard !differences.isEmpty else {
+            return try toolbox.print(
+                "\(directory): \(bundle.files.count + 1) files are those of \(text), \(image.root.digest)")
+        }
+        for difference in differences {
+            try toolbox.print("\(difference.difference.rawValue): \(Printable.text(difference.path))")
+        }
+        throw KapsuleError(
+            .unverified, id: "verify.differs",
+            "\(directory) is not what \(text) holds: \(differences.count) files differ",
+            remedy: "write it again with 'kapsule export \(text) --format hf --force', and remove what is extra")
     }
 
     private func verifyStore(_ toolbox: Toolbox) async throws {

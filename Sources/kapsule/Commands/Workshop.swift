@@ -82,6 +82,12 @@ struct Workshop {
             diskKey: wishes.disk)
     }
 
+    /// The model alone, its files where they are.
+    func resolved() throws -> ModelBundle {
+        let loaded = try loadModelfile()
+        return try resolver(loaded, nil).resolve(loaded.modelfile).bundle
+    }
+
     private func loadModelfile() throws -> LoadedModelfile {
         guard let given = settings.image else { return try LoadedModelfile.load(settings.model, in: toolbox) }
         return LoadedModelfile(modelfile: try given.modelfile(in: toolbox), context: try Directories.current())
