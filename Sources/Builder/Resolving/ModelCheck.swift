@@ -84,10 +84,11 @@ public struct ModelCheck: Sendable {
             case .checkpoint(let checkpoint): finding.checkpoint = checkpoint
             // The parts of an index are looked at elsewhere.
             case .config where isDocument: remember(file)
-            case .index, .config, .tokenizerConfig, .other: break
+            case .index, .config, .tokenizerConfig, .generationConfig, .tokenizer, .other: break
             }
         } catch let error as KapsuleError
-            where error.code == .unverified && isDocument && !error.id.hasPrefix("weights.")
+            where error.code == .unverified && !error.id.hasPrefix("weights.")
+            && (isDocument || file.role == .tokenizer)
         {
             finding.warning = "\(error.message): transformers and vLLM will not load this model"
         }

@@ -62,6 +62,44 @@ struct TokenizerDescription: FileDescription {
     }
 }
 
+struct GenerationDescription: FileDescription {
+    let config: GenerationConfig
+
+    var kind: String { "generation-config" }
+    var words: String { "defaults of generation" }
+
+    func describe(in lines: inout FileLines) {
+        var table = TextTable(.left("  NAME", maximum: 60), .left("VALUE", maximum: 60))
+        for setting in config.settings { table.add("  \(setting.name)", setting.value) }
+        lines.add("Settings", table)
+    }
+
+    var members: [JSON.Member] {
+        [.init("settings", .object(config.settings.map { .init($0.name, .string($0.value)) }))]
+    }
+}
+
+struct TokenizerFileDescription: FileDescription {
+    let tokenizer: TokenizerFile
+
+    var kind: String { "tokenizer" }
+    var words: String { "tokenizer" }
+
+    func describe(in lines: inout FileLines) {
+        lines.add("Algorithm", tokenizer.algorithm)
+        lines.add("Vocabulary", tokenizer.vocabularySize, " tokens")
+        lines.add("Added", tokenizer.addedCount, " tokens")
+        lines.add("Merges", tokenizer.mergeCount > 0 ? tokenizer.mergeCount : nil)
+    }
+
+    var members: [JSON.Member] {
+        .init(having: [
+            "algorithm": .optional(tokenizer.algorithm), "vocabularySize": .int(tokenizer.vocabularySize),
+            "addedTokens": .int(tokenizer.addedCount), "merges": .int(tokenizer.mergeCount),
+        ])
+    }
+}
+
 /// The index of a split model, and the files beside it that it names.
 struct IndexDescription: FileDescription {
     private struct Part {

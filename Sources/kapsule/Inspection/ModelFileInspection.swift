@@ -30,7 +30,7 @@ struct ModelFileInspection {
         switch sign {
         case .unknown, .empty, .webPage:
             [".gguf", ".safetensors"].contains(where: name.lowercased().hasSuffix) || ShardIndex.isOne(name)
-                || ["config.json", "tokenizer_config.json"].contains(name)
+                || ModelFile.documentNames.contains(name)
         default: true
         }
     }
@@ -63,6 +63,8 @@ struct ModelFileInspection {
             case .checkpoint(let checkpoint): CheckpointDescription(checkpoint: checkpoint)
             case .config(let config): ConfigDescription(config: config)
             case .tokenizerConfig(let config): TokenizerDescription(config: config)
+            case .generationConfig(let config): GenerationDescription(config: config)
+            case .tokenizer(let tokenizer): TokenizerFileDescription(tokenizer: tokenizer)
             case .other(let sign): OtherDescription(words: sign.words ?? "")
             }
         }

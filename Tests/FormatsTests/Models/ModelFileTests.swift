@@ -137,6 +137,28 @@ import Testing
         #expect(try tokenizer("{}").chatTemplate == nil)
     }
 
+    @Test func countsWhatATokenizerHolds() throws {
+        func tokenizer(_ text: String) throws -> TokenizerFile {
+            try TokenizerFile(reading: MemorySource(Array(text.utf8)), what: "tokenizer.json")
+        }
+        let pairs = try tokenizer(
+            #"{"added_tokens":[{"id":0,"content":"<s>"}],"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]}}"#
+        )
+        #expect(pairs.algorithm == "BPE")
+        #expect(pairs.vocabularySize == 3)
+        #expect(pairs.mergeCount == 1)
+        #expect(pairs.addedCount == 1)
+        #expect(try tokenizer(#"{"model":{"type":"Unigram","vocab":[["a",-1.5],["b",-2]]}}"#).vocabularySize == 2)
+        #expect(try tokenizer(#"{"model":null}"#) == (try tokenizer("{}")))
+    }
+
+    @Test func readsTheDefaultsOfGeneration() throws {
+        let text = #"{"temperature":0.6,"top_k":20,"do_sample":true,"eos_token_id":[1,2],"x":null,"v":"4.51"}"#
+        let config = try GenerationConfig(reading: MemorySource(Array(text.utf8)), what: "generation_config.json")
+        #expect(config.settings.map(\.name) == ["temperature", "top_k", "do_sample", "v"])
+        #expect(config.settings.map(\.value) == ["0.6", "20", "true", "4.51"])
+    }
+
     @Test func readsAnIndex() throws {
         let text =
             #"{"metadata":{"total_size":100},"weight_map":{"b":"m-2.safetensors","a":"m-1.safetensors","c":"m-2.safetensors"}}"#

@@ -94,8 +94,10 @@ import Testing
 
     @Test func aBuildWarnsOfAConfigThatIsNoJSON() throws {
         let model = try model([("config.json", Array("{\"a\":".utf8)), ("notes.txt", [65])])
+        try sandbox.directory.write("work/model/tokenizer.json", "[")
         let outcome = try sandbox.kapsule("build", "-o", "out", model)
         #expect(outcome.status == 0)
+        #expect(outcome.errors.contains("warning: tokenizer.json is no JSON object"))
         #expect(outcome.errors.contains("warning: config.json is no JSON: it ends too early, at byte 5"))
     }
 
@@ -182,6 +184,10 @@ import Testing
             "work/config.json", #"{"architectures":["LlamaForCausalLM"],"model_type":"llama","torch_dtype":"float16"}"#)
         #expect(try sandbox.done("inspect", "config.json").contains("Architecture:  LlamaForCausalLM\n"))
         #expect(try json("config.json")["precision"] as? String == "float16")
+        try sandbox.directory.write("work/generation_config.json", #"{"temperature":0.6}"#)
+        #expect(try sandbox.done("inspect", "generation_config.json").contains("  temperature  0.6"))
+        try sandbox.directory.write("work/tokenizer.json", #"{"model":{"type":"BPE","vocab":{"a":0}}}"#)
+        #expect(try sandbox.done("inspect", "tokenizer.json").contains("Vocabulary:    1 tokens"))
         try sandbox.directory.write("work/tokenizer_config.json", #"{"chat_template":"{{ x }}"}"#)
         #expect(try json("tokenizer_config.json")["chatTemplate"] as? String == "{{ x }}")
     }

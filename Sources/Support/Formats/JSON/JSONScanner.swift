@@ -122,6 +122,30 @@ struct JSONScanner {
         return isTrue
     }
 
+    /// The text of a string, a number as it is written, `true` or `false`; nil for any other value.
+    mutating func scalar(limit: Int) throws -> String? {
+        switch try kind() {
+        case .string: return try string(limit: limit)
+        case .bool: return try bool() == true ? "true" : "false"
+        case .number:
+            scratch.removeAll(keepingCapacity: true)
+            try scanNumber { byte, scanner in if scanner.scratch.count < limit { scanner.scratch.append(byte) } }
+            return String(decoding: scratch, as: UTF8.self)
+        case .object, .array, .null:
+            try skip()
+            return nil
+        }
+    }
+
+    /// Makes sure that the document is an object.
+    mutating func requireObject(_ what: String) throws {
+        guard try kind() == .object else {
+            throw KapsuleError(
+                .unverified, id: "config.no-object", "\(what) is no JSON object",
+                remedy: "the file is damaged: fetch it again")
+        }
+    }
+
     /// Passes the next value by.
     mutating func skip() throws {
         switch try kind() {

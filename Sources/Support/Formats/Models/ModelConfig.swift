@@ -29,11 +29,7 @@ public struct ModelConfig: Sendable, Hashable {
     /// - Throws: `.unverified` for what is no JSON object.
     public init(reading source: any ByteSource, what: String) throws {
         var scanner = try JSONScanner(document: source, what: what, limit: Self.limit)
-        guard try scanner.kind() == .object else {
-            throw KapsuleError(
-                .unverified, id: "config.no-object", "\(what) is no JSON object",
-                remedy: "the file is damaged: fetch it again")
-        }
+        try scanner.requireObject(what)
         var text = Sizes()
         var own = Sizes()
         try scanner.object { name, scanner in
@@ -161,11 +157,7 @@ public struct TokenizerConfig: Sendable, Hashable {
     /// - Throws: `.unverified` for what is no JSON object.
     public init(reading source: any ByteSource, what: String) throws {
         var scanner = try JSONScanner(document: source, what: what, limit: Self.limit)
-        guard try scanner.kind() == .object else {
-            throw KapsuleError(
-                .unverified, id: "config.no-object", "\(what) is no JSON object",
-                remedy: "the file is damaged: fetch it again")
-        }
+        try scanner.requireObject(what)
         try scanner.object { name, scanner in
             switch name {
             case "chat_template": try readTemplates(&scanner)

@@ -8,6 +8,8 @@ public enum ModelFile: Sendable {
     case checkpoint(Checkpoint)
     case config(ModelConfig)
     case tokenizerConfig(TokenizerConfig)
+    case generationConfig(GenerationConfig)
+    case tokenizer(TokenizerFile)
     /// Recognised by its first bytes, and not looked into.
     case other(FileSign)
 
@@ -53,9 +55,17 @@ public enum ModelFile: Sendable {
         switch name {
         case "config.json": return .config(try ModelConfig(reading: source, what: what))
         case "tokenizer_config.json": return .tokenizerConfig(try TokenizerConfig(reading: source, what: what))
+        case "generation_config.json":
+            return .generationConfig(try GenerationConfig(reading: source, what: what))
+        case "tokenizer.json" where source.size > 0: return .tokenizer(try TokenizerFile(reading: source, what: what))
         default: return nil
         }
     }
+
+    /// Names of documents that are read as what they are called.
+    public static let documentNames = [
+        "config.json", "tokenizer_config.json", "generation_config.json", "tokenizer.json",
+    ]
 
     /// Other programs than PyTorch call their weights `.bin`, too.
     private static func isCheckpointName(_ name: String) -> Bool {
