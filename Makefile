@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up what they need on a fresh Debian machine; the rest is for working on kapsule.
 
-.PHONY: demo test bench build release lint format setup setup-test fuzz clean
+.PHONY: demo test bench build release lint format setup setup-test fuzz campaign-hub clean
 .DEFAULT_GOAL := build
 
 TOOLS := .build-tools
@@ -30,6 +30,11 @@ bench: setup-test release
 fuzz: setup
 	swift build --build-tests
 	KAPSULE_FUZZ_ITERATIONS=$${KAPSULE_FUZZ_ITERATIONS:-2000000} swift test --skip-build --filter Fuzz
+
+## campaign-hub: builds from a hub, a storage and a registry that fail in every way, 500 of them
+campaign-hub: setup-test
+	swift build --build-tests
+	KAPSULE_HUB_CAMPAIGN=$${KAPSULE_HUB_CAMPAIGN:-500} $(TEST) --filter HubCampaign
 
 build: setup
 	swift build

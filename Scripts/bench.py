@@ -430,6 +430,82 @@ def verity_rows(bench, size):
     bench.forget("verity-model")
 
 
+class HubStandIn:
+    """The tests' stand-in for the hub, with one model: `acme/m`."""
+
+    def __init__(self, bench, size):
+        program = os.path.join(REPOSITORY, "Tests", "Tools", "hf_standin.py")
+        root, ready = bench.path("hub"), bench.path("hub-ready")
+        self.model = os.path.join(root, "acme", "m")
+        subprocess.run([sys.executable, program, "gen", self.model, "--shards", "4", "--shard-mib", str(size)],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([sys.executable, program, "serve", root, "--port", "0", "--ready-file", ready],
+                                        stdout=subprocess.DEVNULL)
+        while not os.path.exists(ready):
+            time.sleep(0.1)
+        with open(ready) as file:
+            self.endpoint = f"http://127.0.0.1:{file.read().split()[0]}"
+        self.large = sorted(name for name in os.listdir(self.model) if name.endswith("-of-00004.safetensors"))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def hub_rows(bench, size):
+    """A model of the hub's stand-in, four files of `size` MiB: into a registry, a directory and a verity image."""
+    hub = HubStandIn(bench, size)
+    tools = os.path.join(os.environ.get("KAPSULE_TOOLS", ""), "venv", "bin")
+    kapsule, host, sizes = bench.kapsule, bench.registry.host, f"4 × {size} MiB"
+    bench.environment["HF_ENDPOINT"] = hub.endpoint
+    bench.environment["HF_HUB_DISABLE_XET"] = "1"
+    build = [kapsule, "build", "--no-cache"]
+
+    def clear():
+        bench.registry.clear()
+        bench.forget("store", "cache", "home", "tmp", "out", "spool", "fetched")
+        for name in ("home", "cache", "tmp", "fetched"):
+            os.makedirs(bench.path(name))
+
+    files = " ".join(hub.large)
+    upload = (f"set -e; cd {hub.model}; put() {{ d=$(sha256sum $1 | cut -c1-64); "
+              f"l=$(curl -sS -D - -o /dev/null -X POST http://{host}/v2/c/blobs/uploads/ | tr -d '\\r' | "
+              f"sed -n 's/^[Ll]ocation: //p'); curl -sS --fail -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' "
+              f"-T $1 \"$l&digest=sha256:$d\"; }}; ")
+    # Without the digests, which curl does not work out: they are known beforehand.
+    known = "".join(f"sum_{index}={digest}; " for index, digest in enumerate(sums(hub.model, hub.large)))
+    upload = upload.replace("d=$(sha256sum $1 | cut -c1-64); ", "d=$2; ")
+    puts = " ".join(f"put {name} $sum_{index} &" for index, name in enumerate(hub.large))
+    bench.row(
+        f"hub to registry, {sizes}",
+        ("kapsule build", build + ["-t", f"{host}/k:1", "hf://acme/m"], clear),
+        ("oci-modelcar, 4 workers",
+         [os.path.join(tools, "oci-modelcar"), "--hf-repo", "acme/m", "--hf-endpoint", hub.endpoint, "--registry", host,
+          "--target-repo", "m", "--target-tag", "1", "--workers", "4", "--spool-dir", bench.path("spool"), "--quiet"],
+         clear),
+        ("curl, the upload alone, four at a time", ["bash", "-c", known + upload + puts + " wait"], clear))
+    bench.row(
+        f"hub to directory, {sizes}",
+        ("kapsule build --format hf, verified", build + ["--format", "hf", "-o", bench.path("out"), "hf://acme/m"], clear),
+        ("hf download, not verified",
+         [os.path.join(tools, "hf"), "download", "acme/m", "--local-dir", bench.path("spool"), "--quiet"], clear))
+    fetch = "cd " + bench.path("fetched") + " && curl -sS --fail -L --parallel --parallel-max 4 --remote-name-all " + " ".join(
+        f"{hub.endpoint}/acme/m/resolve/main/{name}" for name in files.split())
+    bench.row(
+        f"hub to verity image, {sizes}",
+        ("kapsule build --format verity", build + ["--format", "verity", "-o", bench.path("out"), "hf://acme/m"], clear),
+        ("curl, the download alone, four at a time", ["bash", "-c", fetch], clear))
+    clear()
+    hub.stop()
+    bench.forget("hub")
+
+
+def sums(directory, names):
+    for name in names:
+        with open(os.path.join(directory, name), "rb") as file:
+            yield hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kapsule")
@@ -437,6 +513,7 @@ def main():
     parser.add_argument("--size", type=int, default=512, help="MiB of each of the four files")
     parser.add_argument("--layer", type=int, default=4096, help="MiB of the one large layer")
     parser.add_argument("--image", type=int, default=1024, help="MiB of each of the four files of a verity image")
+    parser.add_argument("--hub", type=int, default=512, help="MiB of each of the four files of the hub's model")
     parser.add_argument("--encrypted", type=int, default=2048, help="MiB of the layers that are encrypted, in all")
     parser.add_argument("--only", help="a regular expression for the titles of rows")
     parser.add_argument("--directory", help="where to work; needs about 30 GiB")
@@ -451,6 +528,7 @@ def main():
             fan_rows(bench, arguments.layer)
             encryption_rows(bench, arguments.encrypted)
             verity_rows(bench, arguments.image)
+            hub_rows(bench, arguments.hub)
         finally:
             bench.registry.stop()
 

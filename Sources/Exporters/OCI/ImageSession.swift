@@ -93,7 +93,11 @@ final class ImageSession: ExportSession {
         let blob = try destination.openBlob(
             size: isPlain ? plan.tar.size : nil, place: baseLayerCount + index,
             key: isPlain && options.encryption == nil ? plan.outline(of: bundle) : nil)
-        return TarLaneSink(plan, into: output(to: blob)) { [self] layer in finished.withLock { $0[index] = layer } }
+        return TarLaneSink(plan, into: output(to: blob)) { [self] layer in
+            finished.withLock { $0[index] = layer }
+            // At once: a run that is killed before its commit has not to move this again.
+            remember(index, layer, knownFiles)
+        }
     }
 
     private func output(to blob: any BlobSink) -> any LayerOutput {
@@ -266,13 +270,16 @@ final class ImageSession: ExportSession {
     }
 
     private func remember(_ files: [Artifact?]) {
-        guard options.encryption == nil else { return }
-        for (index, layer) in finished.withLock({ $0 }) {
-            guard let key = layers[index].key(files, of: bundle, options.compression) else { continue }
-            options.memory.remember(key, layer.blob)
-            guard options.compression == .gzip else { continue }
-            options.memory.remember(Self.diffKey(key), Artifact(digest: layer.diffID, size: layers[index].tar.size))
+        for (index, layer) in finished.withLock({ $0 }) { remember(index, layer, files) }
+    }
+
+    private func remember(_ index: Int, _ layer: FinishedLayer, _ files: [Artifact?]) {
+        guard options.encryption == nil, let key = layers[index].key(files, of: bundle, options.compression) else {
+            return
         }
+        options.memory.remember(key, layer.blob)
+        guard options.compression == .gzip else { return }
+        options.memory.remember(Self.diffKey(key), Artifact(digest: layer.diffID, size: layers[index].tar.size))
     }
 
     private static func diffKey(_ key: Digest) -> Digest { Digest.of("diff-id \(key)") }

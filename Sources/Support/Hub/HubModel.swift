@@ -6,8 +6,6 @@ public struct HubModel: Sendable {
     public struct File: Sendable {
         public let entry: HubEntry
         public let source: any ByteSource
-        /// Whether its bytes are in the cache of `huggingface_hub`, and so need not be fetched.
-        public let isCached: Bool
 
         public var path: BundlePath { entry.path }
     }
@@ -61,7 +59,7 @@ extension HubClient {
         let wanted = try chooses(try files(repository, at: info.commit))
         let model = model(repository, info.commit, info.licenses, wanted, cache, memory)
         // Lists of gated models are public. It is better to know now than in the middle of a push.
-        if info.isGated, let file = model.files.first(where: { !$0.isCached }) {
+        if info.isGated, let file = model.files.first(where: { $0.source.place == .elsewhere }) {
             try checkAccess(to: file.entry, of: repository, at: info.commit)
         }
         return model
@@ -74,9 +72,7 @@ extension HubClient {
         let address = HubAddress(endpoint: settings.endpoint, repository: repository)
         let reader = HubReader(client: self, repository: repository, commit: commit, memory: memory)
         let files = entries.map { entry in
-            let cached = cache?.blob(of: entry)
-            return HubModel.File(
-                entry: entry, source: reader.source(of: entry, cached: cached), isCached: cached != nil)
+            HubModel.File(entry: entry, source: reader.source(of: entry, cached: cache?.blob(of: entry)))
         }
         return HubModel(
             repository: repository, commit: commit, url: "\(address.page)/tree/\(commit)", licenses: licenses,

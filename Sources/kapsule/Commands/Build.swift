@@ -101,7 +101,9 @@ struct Build: Verb {
         defer { withExtendedLifetime(use) {} }
         let prepared = try await workshop.prepare()
         if check { return toolbox.note("the Modelfile and its sources are in order") }
-        if dryRun { return try toolbox.write(prepared.plan.rendered(as: .text)) }
+        if dryRun {
+            return try toolbox.write(prepared.plan.rendered(as: .text) + MovementForecast(prepared).rendered())
+        }
         let report = try await workshop.run(prepared)
         let results = BuildResults(
             report: report, sessions: prepared.sessions.map(\.name), bundle: prepared.bundle)

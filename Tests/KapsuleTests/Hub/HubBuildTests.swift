@@ -189,4 +189,58 @@ import Testing
         // Two whole pieces of 8 MiB, and the rest.
         #expect(requests.filter { $0.sent >= 100_000 }.map(\.sent).sorted() == [100_000, 8 << 20, 8 << 20])
     }
+
+    @Test func aDryRunSaysWhatWouldMove() throws {
+        let fixture = try HubFixture([], HubFixture.tiny)
+        let before = try fixture.sandbox.done("build", "--dry-run", "-t", "m:1", "hf://acme/m")
+        #expect(
+            before.hasSuffix(
+                """
+                FILE                   SIZE  STATE
+                config.json             7 B  to fetch
+                model.safetensors  195.3 KiB  to fetch
+                tokenizer.json       4.9 KiB  to fetch
+
+                3 of 3 files to fetch · 200.2 KiB
+                """.replacingOccurrences(of: "config.json             7 B", with: "config.json              7 B")
+                    .replacingOccurrences(of: "FILE                   SIZE", with: "FILE                    SIZE")),
+            "\(before)")
+        let commit = try fixture.hub.commit("acme/m")
+        #expect(before.contains("hf://acme/m @ \(commit.prefix(12)) · 3 files"))
+        #expect(try fixture.sandbox.done("ls", "-q") == "")
+        try fixture.sandbox.done("build", "-q", "-t", "m:1", "hf://acme/m")
+        let after = try fixture.sandbox.done("build", "--dry-run", "-t", "m:1", "hf://acme/m")
+        #expect(after.contains("there already"))
+        #expect(after.hasSuffix("0 of 3 files to fetch · 0 B"))
+    }
+
+    @Test func ofSeveralQuantisationsOneIsTaken() throws {
+        let fixture = try HubFixture { root in
+            for name in [
+                "M-Q4_K_M.gguf", "M-Q8_0-00001-of-00002.gguf", "M-Q8_0-00002-of-00002.gguf", "mmproj-f16.gguf",
+                "mmproj-f32.gguf",
+            ] {
+                try root.write("acme/m/\(name)", SeededBytes.of(1000, seed: UInt64(name.count)))
+            }
+            try root.write("acme/m/README.md", "readme")
+            try root.write("acme/m/model.safetensors", SampleModel.safetensors(1000))
+        }
+        func files(_ source: String) throws -> Set<String> {
+            let plan = try EndToEnd.object(try fixture.sandbox.done("plan", "--format", "json", source))
+            let nodes = try #require(plan["nodes"] as? [[String: Any]])
+            return Set(nodes.flatMap { ($0["files"] as? [[String: Any]] ?? []).compactMap { $0["path"] as? String } })
+        }
+        let one: Set = ["M-Q4_K_M.gguf", "mmproj-f16.gguf", "README.md"]
+        #expect(try files("hf.co/acme/m:Q4_K_M") == one)
+        #expect(try files("hf.co/acme/m") == one)
+        #expect(try files("hf.co/acme/m:m-q4_k_m.gguf") == one)
+        let two: Set = ["M-Q8_0-00001-of-00002.gguf", "M-Q8_0-00002-of-00002.gguf", "mmproj-f16.gguf", "README.md"]
+        #expect(try files("hf.co/acme/m:q8_0") == two)
+        #expect(try files("hf://acme/m:Q8_0") == two)
+        #expect(try files("hf://acme/m").count == 7)
+        let outcome = try fixture.sandbox.start(["build", "-t", "m:1", "hf.co/acme/m:Q5_K_M"]).wait()
+        #expect(outcome.status == 5)
+        #expect(
+            outcome.errors.contains("it has F16, F32, Q4_K_M, Q8_0") || outcome.errors.contains("it has Q4_K_M, Q8_0"))
+    }
 }

@@ -30,6 +30,7 @@ final class GitFile: ByteSource {
     var digest: Digest? { known.withLock { $0 } }
     var backing: ByteBacking { .stream }
     var gitBlobName: String? { gitName }
+    var place: BytePlace { cached == nil ? .elsewhere : .cache }
 
     func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
         guard !range.isEmpty || size == 0 else { return }

@@ -27,6 +27,7 @@ final class LargeFile: ByteSource, RangeOrigin {
 
     var size: Int64 { entry.size }
     var backing: ByteBacking { .stream }
+    var place: BytePlace { cached == nil ? .elsewhere : .cache }
     var name: String { reader.name(of: entry) }
     var retry: RetryPolicy { reader.client.settings.retry }
 

@@ -11,6 +11,8 @@ public protocol ByteSource: Sendable {
     /// Whether the source itself makes sure that what is read is what `digest` was worked out from, as a local file does
     /// that is watched for changes.
     var isWatched: Bool { get }
+    /// How far the bytes are, for those who are told beforehand what will move.
+    var place: BytePlace { get }
     /// Hands `range` to `sink`, in order, in blocks of the source's choosing. Blocks the calling thread.
     ///
     /// - Throws: `KapsuleError` with code `.unavailable` when the bytes stop coming, and whatever `sink` throws.
@@ -21,6 +23,7 @@ extension ByteSource {
     public var digest: Digest? { nil }
     public var gitBlobName: String? { nil }
     public var isWatched: Bool { false }
+    public var place: BytePlace { .here }
 
     /// All of a small source, such as a JSON document.
     ///
@@ -35,6 +38,15 @@ extension ByteSource {
         try read(0..<size, into: &sink)
         return sink.bytes
     }
+}
+
+/// How far bytes are from here.
+public enum BytePlace: Sendable, Hashable {
+    case here
+    /// On this machine, where a tool of a distant source keeps what it fetched.
+    case cache
+    /// On another machine: reading them moves them.
+    case elsewhere
 }
 
 public enum ByteBacking: Sendable {
@@ -98,6 +110,7 @@ public struct KnownSource: ByteSource {
     }
 
     public var gitBlobName: String? { base.gitBlobName }
+    public var place: BytePlace { base.place }
     public var size: Int64 { base.size }
     public var backing: ByteBacking { base.backing }
 

@@ -8,16 +8,26 @@ public enum FreeSpace {
     /// - Parameters:
     ///   - directory: exists, or a directory above it does.
     ///   - what: completes "… needs 14.9 GiB".
-    /// - Throws: `.noSpace` with what is needed, what is free, and where.
-    public static func require(_ bytes: Int64, in directory: String, for what: String) throws {
+    ///   - terms: what `bytes` is the sum of, each with its name; may be empty.
+    /// - Throws: `.noSpace` with what is needed and why, what is free, and where.
+    public static func require(
+        _ bytes: Int64, in directory: String, for what: String, terms: [(name: String, bytes: Int64)] = []
+    ) throws {
         guard bytes > 0, let existing = nearestExisting(directory) else { return }
         let free = try Directories.freeBytes(at: existing)
         let needed = bytes + margin
         guard free < needed else { return }
         throw KapsuleError(
             .noSpace, id: "output.no-space",
-            "\(what) needs \(ByteCount.text(needed)) in \(directory), and \(ByteCount.text(free)) are free there",
+            "\(what) needs \(ByteCount.text(needed)) in \(directory)\(formula(terms)), and \(ByteCount.text(free)) are free there",
             remedy: "free \(ByteCount.text(needed - free)) there, or write elsewhere with --output")
+    }
+
+    /// ` (oci → layout 12.0 GiB + 4.0 MiB to spare)`.
+    private static func formula(_ terms: [(name: String, bytes: Int64)]) -> String {
+        guard !terms.isEmpty else { return "" }
+        let parts = terms.map { "\($0.name) \(ByteCount.text($0.bytes))" } + ["\(ByteCount.text(margin)) to spare"]
+        return " (\(parts.joined(separator: " + ")))"
     }
 
     /// `path`, or the nearest directory above it that exists.
