@@ -1,4 +1,5 @@
 internal import Builder
+internal import FoundationEssentials
 internal import Hub
 internal import KapsuleCore
 internal import ModelfileParser
@@ -31,7 +32,32 @@ struct HubSource {
                     file: ModelBundle.File(path: file.path, role: Role.of(file.path), source: file.source),
                     identity: "hub/\(model.repository)/\(model.commit)/\(file.path)")
             },
-            modelfile: try GGUFChoice(reference).modelfile(chosen))
+            modelfile: try GGUFChoice(reference).modelfile(chosen, card: card(model)))
+    }
+
+    /// What Ollama takes from files called `template`, `system` and `params`.
+    ///
+    /// Source: huggingface.co/docs/hub/ollama, "Custom Chat Template and Parameters".
+    private func card(_ model: HubModel) throws -> ModelCard {
+        func text(_ name: String) throws -> String? {
+            guard let file = model.files.first(where: { $0.path.text == name }), file.source.size <= 1 << 20 else {
+                return nil
+            }
+            return String(decoding: try file.source.readAll(limit: 1 << 20, what: name), as: UTF8.self)
+        }
+        var card = ModelCard()
+        card.template = try text("template")
+        card.system = try text("system")
+        for parameter in HubParameters.read(try text("params") ?? "{}") {
+            let line = Parser.parse("FROM .\nPARAMETER \(parameter.name) \"\(parameter.value)\"\n", file: "params")
+            if line.errors.isEmpty {
+                card.parameters.append(parameter)
+            } else {
+                let name = Printable.text(parameter.name.prefix(40))
+                toolbox.note("warning: params of \(model.repository) sets '\(name)', which is passed by")
+            }
+        }
+        return card
     }
 }
 
@@ -58,12 +84,12 @@ struct GGUFChoice {
         return entries.filter { kept.contains($0.path) || !Self.isWeights($0.path) }
     }
 
-    /// `FROM ./model.gguf` for what was chosen; nil where all is the model.
-    func modelfile(_ chosen: [HubEntry]) throws -> Modelfile? {
+    /// `FROM ./model.gguf` for what was chosen, and the card; nil where all is the model.
+    func modelfile(_ chosen: [HubEntry], card: @autoclosure () throws -> ModelCard) throws -> Modelfile? {
         let files = chosen.map(\.path).filter(Self.isGGUF)
         guard reference.quantisation != nil || reference.isOllamaName, !files.isEmpty else { return nil }
         let text = try Modelfile.synthesised(
-            card: ModelCard(), from: files.map { "./\($0)" }, adapters: [], drafts: [])
+            card: try card(), from: files.map { "./\($0)" }, adapters: [], drafts: [])
         return try Parser.parse(text, file: reference.repository).checked()
     }
 
@@ -114,5 +140,38 @@ struct GGUFChoice {
             }
             return isQuantised || ["F16", "F32", "BF16", "MXFP4"].contains(word)
         }.map(String.init)
+    }
+}
+
+/// The file `params`: a JSON object of numbers, Booleans, texts, and lists of them.
+enum HubParameters {
+    private enum Value: Decodable {
+        case one(String), several([String])
+
+        init(from decoder: any Decoder) throws {
+            if let list = try? decoder.singleValueContainer().decode([String].self) {
+                self = .several(list)
+            } else {
+                self = .one(try Self.scalar(decoder.singleValueContainer()))
+            }
+        }
+
+        private static func scalar(_ container: any SingleValueDecodingContainer) throws -> String {
+            if let value = try? container.decode(Bool.self) { return String(value) }
+            if let value = try? container.decode(Int64.self) { return String(value) }
+            if let value = try? container.decode(Double.self) { return String(value) }
+            return try container.decode(String.self)
+        }
+    }
+
+    /// Ascending by name; empty for what is no such object.
+    static func read(_ text: String) -> [ModelCard.Parameter] {
+        guard let values = try? JSONDecoder().decode([String: Value].self, from: Data(text.utf8)) else { return [] }
+        return values.sorted { $0.key < $1.key }.flatMap { name, value in
+            switch value {
+            case .one(let text): [ModelCard.Parameter(name: name, value: text)]
+            case .several(let texts): texts.map { ModelCard.Parameter(name: name, value: $0) }
+            }
+        }
     }
 }

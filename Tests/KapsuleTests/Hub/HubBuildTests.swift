@@ -243,4 +243,30 @@ import Testing
         #expect(
             outcome.errors.contains("it has F16, F32, Q4_K_M, Q8_0") || outcome.errors.contains("it has Q4_K_M, Q8_0"))
     }
+
+    @Test func whatOllamaTakesFromFilesIsPartOfTheModel() throws {
+        let fixture = try HubFixture { root in
+            try root.write("acme/m/M-Q4_K_M.gguf", SeededBytes.of(1000, seed: 1))
+            try root.write("acme/m/template", "{{ .Prompt }}")
+            try root.write("acme/m/system", "Be terse.")
+            try root.write("acme/m/params", #"{"stop":["<a>","<b>"],"temperature":0.5,"nonsense":1}"#)
+        }
+        let outcome = try fixture.sandbox.start(
+            ["build", "--no-check", "-t", "m:1", "hf.co/acme/m"]
+        ).wait()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains("params of acme/m sets 'nonsense', which is passed by"))
+        try fixture.sandbox.done("export", "--format", "hf", "-o", "out", "m:1")
+        let modelfile = String(decoding: try fixture.sandbox.directory.read("work/out/Modelfile"), as: UTF8.self)
+        #expect(
+            modelfile == """
+                FROM ./M-Q4_K_M.gguf
+                TEMPLATE {{ .Prompt }}
+                SYSTEM Be terse.
+                PARAMETER stop <a>
+                PARAMETER stop <b>
+                PARAMETER temperature 0.5
+
+                """, "\(modelfile)")
+    }
 }
