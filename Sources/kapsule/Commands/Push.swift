@@ -2,7 +2,9 @@ internal import ArgumentParser
 internal import Encryption
 internal import Exporters
 internal import KapsuleCore
+internal import ModelfileParser
 internal import OCI
+internal import Ollama
 internal import Store
 
 struct Push: Verb {
@@ -37,7 +39,7 @@ struct Push: Verb {
 
     func run(in toolbox: Toolbox) async throws {
         let locator = try ImageLocator(toolbox, registry)
-        let target = try Reference(parsing: reference ?? source)
+        let target = try reference.map { try Reference(parsing: $0) } ?? Self.target(namedBy: source)
         guard target.host != nil else {
             throw KapsuleError(
                 .usage, id: "reference.no-host", "'\(target)' names no registry",
@@ -61,5 +63,20 @@ struct Push: Verb {
         ).copy(image, to: destination, replaces: force)
         withExtendedLifetime(use) {}
         try toolbox.print(target.pinned(to: digest).description)
+    }
+
+    /// The registry that the source itself names.
+    private static func target(namedBy source: String) throws -> Reference {
+        guard let text = OllamaLocator.name(in: source) else { return try Reference(parsing: source) }
+        let name = try OllamaName(parsing: text)
+        guard !name.isOfOllamasRegistry else {
+            throw KapsuleError(
+                .usage, id: "ollama.push",
+                "'\(name.short)' is a name of Ollama's own registry, which knows people by a key of Ollama's",
+                remedy:
+                    "use 'ollama push \(name.short)', or name a registry: kapsule push \(source) HOST/NAMESPACE/MODEL:TAG"
+            )
+        }
+        return try Reference(parsing: name.reference.description)
     }
 }

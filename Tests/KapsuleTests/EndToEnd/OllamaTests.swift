@@ -152,6 +152,15 @@ import Testing
                 == place.bytes(
                     "\(place.models)/manifests/registry.ollama.ai/library/tiny/q1"))
 
+        // A name with a host says where to push.
+        let own = try sandbox.kapsule("push", "ollama:tiny:q1")
+        #expect(own.status == 2)
+        #expect(own.errors.contains("help: use 'ollama push tiny:q1', or name a registry: "), "\(own.errors)")
+        try sandbox.done("build", "-o", "type=ollama,name=\(registry.host)/acme/tiny:q2", "\(place.work)/m")
+        #expect(
+            try sandbox.done("push", "ollama:\(registry.host)/acme/tiny:q2") == "\(registry.host)/acme/tiny@\(digest)")
+        try FileManager.default.removeItem(atPath: "\(place.models)/manifests/\(registry.host)")
+
         // FROM an Ollama name, FROM an image's name, pull, and a bare name that only the registry has.
         for source in ["ollama://\(name)", "oci://\(name)", "http://\(name)"] {
             try sandbox.directory.write("work/Modelfile", "FROM \(source)\n")
@@ -464,7 +473,9 @@ import Testing
         Refusal(
             testDescription: "a name that Ollama cannot have", modelfile: "FROM ./a.gguf\n",
             arguments: ["-t", "ghcr.io/a/b/c:1"], error: "Ollama cannot have a model called 'ghcr.io/a/b/c:1'",
-            help: "give it another name there: --output type=ollama,name=[NAMESPACE/]MODEL[:TAG]"),
+            help:
+                "give it another name there: --output type=ollama,name=NAME with build, --name NAME with pull and export"
+        ),
     ]
 
     @Test(arguments: refusals)

@@ -12,6 +12,9 @@ extension OllamaName {
         return (Self.equal(namespace, Self.defaultNamespace) ? "" : "\(namespace)/") + "\(model):\(tag)"
     }
 
+    /// Whether it names no registry, or Ollama's.
+    public var isOfOllamasRegistry: Bool { Self.equal(host, Self.defaultHost) }
+
     /// Where the manifest is, below `manifests`.
     var parts: [String] { [host, namespace, model, tag] }
 
@@ -43,7 +46,9 @@ extension OllamaName {
         guard let name else {
             throw KapsuleError(
                 .usage, id: "ollama.name", "Ollama cannot have a model called '\(reference)'",
-                remedy: "give it another name there: --output type=ollama,name=[NAMESPACE/]MODEL[:TAG]")
+                remedy:
+                    "give it another name there: --output type=ollama,name=NAME with build, --name NAME with pull and export"
+            )
         }
         self = name
     }
