@@ -106,7 +106,7 @@ final class ModelPackSession: ExportSession {
         let size = isGzipped ? nil : files[index].layerSize
         let blob: any BlobSink =
             if let size, size <= SmallBlob.largest {
-                SmallBlob(destination, isEncrypted ? nil : places[index])
+                SmallBlob(destination, places[index])
             } else {
                 try destination.openBlob(size: size, place: places[index], key: outline(index))
             }
@@ -191,7 +191,8 @@ private final class SmallBlob: BlobSink {
 
     func finish(_ digest: Digest) throws {
         let blob = Artifact(digest: digest, size: Int64(bytes.bytes.count))
-        guard try !destination.hasBlob(blob) else { return }
+        // A directory takes what it has without a question; an archive has kept a place for each.
+        if destination.directory == nil, try destination.hasBlob(blob) { return }
         let sink = try destination.openBlob(size: blob.size, place: place, key: nil)
         do {
             try write(to: sink)

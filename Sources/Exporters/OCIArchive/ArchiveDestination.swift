@@ -22,6 +22,8 @@ public final class ArchiveDestination: ImageDestination {
         var partial: PartialArchive?
         /// Blobs that are there, verified.
         var present: Set<Digest> = []
+        /// Offsets of rooms that have their blob.
+        var filled: Set<Int64> = []
         /// Blobs whose size was not known, on their own until all others have their places.
         var spooled: [Spooled] = []
     }
@@ -84,7 +86,7 @@ public final class ArchiveDestination: ImageDestination {
         let (isPresent, room) = state.withLock { ($0.present.contains(blob.digest), $0.rooms.byDigest[blob.digest]) }
         if isPresent { return true }
         guard let room, try partial().holds(blob, at: room) else { return false }
-        state.withLock { _ = $0.present.insert(blob.digest) }
+        filled(room, blob.digest)
         return true
     }
 
@@ -103,6 +105,7 @@ public final class ArchiveDestination: ImageDestination {
         state.withLock { state in
             state.rooms.name(room, digest)
             state.present.insert(digest)
+            state.filled.insert(room.offset)
         }
     }
 
@@ -146,6 +149,7 @@ public final class ArchiveDestination: ImageDestination {
 
     public func publish(_ image: PublishedImage, replaces: Bool) throws {
         try placeSpooled()
+        try checkFilled()
         for child in image.children { try put(child.bytes) }
         try put(image.bytes)
         let partial = try partial()
@@ -164,6 +168,16 @@ public final class ArchiveDestination: ImageDestination {
         try partial.publish(size: end + ending, as: path)
         // Done with: what comes next would be another archive.
         state.withLock { $0.partial = nil }
+    }
+
+    /// Where a blob is missing every reader would take the archive to end.
+    private func checkFilled() throws {
+        let isFilled = state.withLock { state in
+            state.rooms.rooms.allSatisfy { $0.map { state.filled.contains($0.offset) } ?? true }
+        }
+        guard isFilled else {
+            throw KapsuleError(.defect, id: "archive.hole", "a blob that was to come to \(path) has not come")
+        }
     }
 
     private func put(_ bytes: [UInt8]) throws {

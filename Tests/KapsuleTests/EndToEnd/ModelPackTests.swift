@@ -298,6 +298,41 @@ import Testing
         json.dump(index, open("locked/index.json", "w"))
         """
 
+    @Test(arguments: [[], ["--encryption-key", "key.pub.pem"]] as [[String]])
+    func equalAndEmptyFilesAreNoTrouble(_ flags: [String]) throws {
+        guard EndToEnd.hasReaders else { return }
+        let registry = try ThrowawayRegistry()
+        let sandbox = try Sandbox()
+        let model = try sandbox.context("m", modelfile: "FROM .\n") { folder in
+            try SampleModel.writeTiny(to: folder)
+            for name in ["a.json", "b.json", "c.py", "empty.txt", "nothing.txt"] {
+                try Data(name.hasSuffix(".txt") ? [] : Array("{}".utf8)).write(
+                    to: URL(fileURLWithPath: "\(folder)/\(name)"))
+            }
+        }
+        try sandbox.done("keygen", "--type", "ec", "-o", "key")
+        let image = "\(registry.host)/m:1"
+        let built = try sandbox.start(
+            ["build", "--format", "modelpack", "-t", image, "--push", "-o", "m.tar"] + flags + [model]
+        ).wait()
+        #expect(built.status == 0, "\(built.errors)")
+        #expect(try sandbox.tool("tar", ["tf", "m.tar"]).hasSuffix("oci-layout\nindex.json\n"))
+        let keys = flags.isEmpty ? [] : ["--decryption-key", "key.pem"]
+        for (source, out) in [("m.tar", "from-tar"), (image, "pulled")] {
+            try sandbox.done("verify", source)
+            let verb = source == image ? "pull" : "export"
+            let outcome = try sandbox.start([verb, source, "--format", "hf", "-o", out] + keys).wait()
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(try isModel(sandbox, out, model))
+        }
+        let again = try sandbox.start(
+            ["build", "--format", "modelpack", "-o", "again.tar", "oci-archive:m.tar"] + keys + flags
+        )
+        .wait()
+        #expect(again.status == 0, "\(again.errors)")
+        try sandbox.done("verify", "again.tar")
+    }
+
     // MARK: What is refused
 
     @Test func damagedAndHostileOnesAreRefused() throws {
