@@ -6,8 +6,8 @@ internal import Synchronization
 /// A piece reserves all it can need before it is asked for, so a piece on its way never waits for memory; one that
 /// cannot reserve is not fetched ahead, and streams when its turn has come. So nothing here can wait for ever.
 public final class BlockPool: Sendable {
-    /// The pool of the process, 24 MiB.
-    public static let shared = BlockPool(capacity: 24 << 20)
+    /// The pool of the process, 12 MiB: room for three pieces beside the one that streams.
+    public static let shared = BlockPool(capacity: 12 << 20)
 
     private struct State {
         var reserved = 0
