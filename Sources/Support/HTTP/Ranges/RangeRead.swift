@@ -40,7 +40,8 @@ final class RangeRead<Origin: RangeOrigin> {
                         refreshed = position
                         attempt.progressed()
                     }
-                    if !sinkHasFailed { origin.attemptFailed(error) }
+                    let isInterrupted = (error as? KapsuleError)?.code == .interrupted
+                    if !sinkHasFailed, !isInterrupted { origin.attemptFailed(error) }
                     throw error
                 }
             }
