@@ -1,6 +1,10 @@
 # `make demo` and `make test` set up what they need on a fresh Debian machine; the rest is for working on kapsule.
 
+<<<<<<< HEAD
 .PHONY: demo test bench build release lint format setup setup-test fuzz campaign-hub clean
+=======
+.PHONY: demo test bench campaign-registry build release lint format setup setup-test fuzz clean
+>>>>>>> eb77891 (kapsule build: --max-layer-size splits files over layers, which pull and FROM join; inspect lists referrers)
 .DEFAULT_GOAL := build
 
 TOOLS := .build-tools
@@ -25,6 +29,11 @@ test: setup-test
 bench: setup-test release
 	swift build -c release --product verity-tree
 	KAPSULE_TOOLS=$(CURDIR)/$(TOOLS) Scripts/bench.py $(RELEASE)
+
+## campaign-registry: pushes and pulls through a registry that misbehaves, 1000 seeds or KAPSULE_CAMPAIGN of them
+campaign-registry: setup-test
+	swift build --build-tests
+	KAPSULE_CAMPAIGN=$${KAPSULE_CAMPAIGN:-1000} $(TEST) --filter RegistryCampaign
 
 ## fuzz: the parsers for longer than `make test` takes
 fuzz: setup

@@ -34,16 +34,21 @@ public enum ContentIdentity {
         if let digest = file.source.digest { return digest }
         return try progress.during("hash \(file.path)", total: file.source.size) { activity in
             let start = WallClock.now
-            var sink = CountedHash(activity)
-            try file.source.read(0..<file.source.size, into: &sink)
-            let digest = sink.finalize()
+            let digest = try CountedHash.digest(of: file.source, activity)
             (file.source as? ContextFile)?.remember(digest, hashedFrom: start)
             return digest
         }
     }
 }
 
-private struct CountedHash: ByteSink, ~Copyable {
+/// Hashes, and counts what passes.
+struct CountedHash: ByteSink, ~Copyable {
+    static func digest(of source: any ByteSource, _ activity: Activity) throws -> Digest {
+        var sink = CountedHash(activity)
+        try source.read(0..<source.size, into: &sink)
+        return sink.finalize()
+    }
+
     private var sink = HashingSink()
     private let activity: Activity
 

@@ -25,14 +25,18 @@ enum ImageModel {
             }
         }
         var files: [String: ModelBundle.File] = [:]
-        for layer in image.manifest.content.layers {
+        let parted = try PartedFile.all(in: image)
+        let unwanted = Set(parted.filter { !wants($0.path) }.flatMap(\.layers))
+        let parts = Set(parted.flatMap(\.layers))
+        for layer in image.manifest.content.layers where !unwanted.contains(layer) {
             let only = layer.annotations["io.kapsule.file.path"].flatMap { try? BundlePath(validating: $0) }
-            if let only, only.text != modelfile, !wants(only) { continue }
+            if let only, only.text != modelfile, !parts.contains(layer), !wants(only) { continue }
             let source = try fetch(layer)
             for entry in try TarIndex.reading(source, what: "layer \(layer.digest) of \(image.origin.name)").entries {
                 try place(entry, of: layer, source, into: &files)
             }
         }
+        for file in parted where wants(file.path) { try join(file, of: image, in: &files) }
         let digest = image.manifest.digest
         let modelfile = try files.removeValue(forKey: modelfile).map { try parse($0.source, of: image) }
         let candidates = files.values.filter { wants($0.path) }.sorted { $0.path < $1.path }.map { file in
@@ -46,6 +50,21 @@ enum ImageModel {
         return FoundModel(
             name: image.origin.name, revision: digest.description, origin: origin(image), candidates: candidates,
             modelfile: modelfile)
+    }
+
+    /// Puts a file in the place of its parts.
+    private static func join(
+        _ file: PartedFile, of image: Image, in files: inout [String: ModelBundle.File]
+    ) throws {
+        let parts = file.parts.compactMap { files.removeValue(forKey: $0.text) }
+        let whole = ConcatenatedSource(parts.map(\.source), digest: file.whole.digest)
+        guard parts.count == file.parts.count, whole.size == file.whole.size else {
+            throw KapsuleError(
+                .unverified, id: "part.missing", "\(image.origin.name) does not hold all parts of '\(file.path)'",
+                remedy: "build the image again")
+        }
+        files[file.path.text] = ModelBundle.File(
+            path: file.path, role: Role.of(file.path), isExecutable: parts.first?.isExecutable ?? false, source: whole)
     }
 
     static func origin(_ image: Image) -> Origin {

@@ -33,28 +33,50 @@ public struct ImageUnpacker: Sendable {
     /// - Throws: `.unverified` for a layer that is not what the manifest promises, `.conflict` for a file that is there
     ///   with other content, `.usage` when there is no model or nothing of it is selected.
     public func unpack(_ image: Image, into target: String) async throws {
-        let layers = try missingLayers(of: image, in: target)
+        let parted = try missingParts(of: image, in: target)
+        let layers = try missingLayers(of: image, parted, in: target)
         // Without the keys nothing is made, not even the directory.
         let encryption = try EncryptedLayers(layers, of: image, keyring)
         try Directories.make(target)
+        let lanes = try lanes(layers, parted, target)
+        try await forEach(lanes, limit: concurrency) { lane in
+            for layer in lane.layers { try unpack(layer, of: image, encryption, with: lane.unpacker.value) }
+        }
+        lanes.first?.unpacker.value.removeKept()
+        for file in parted {
+            try progress.during("join \(file.path)", total: file.whole.size) { activity in
+                try PartJoin(file: file, target: target, replaces: replaces).run(activity)
+            }
+        }
+        try PartJoin.clear(target)
+        let report = lanes.map { $0.unpacker.value.finish() }
+        if report.allSatisfy({ $0.written == 0 && $0.kept == 0 }), layers.count == image.manifest.content.layers.count {
+            throw nothingSelected(image)
+        }
+    }
+
+    private func lanes(_ layers: [Descriptor], _ parted: [PartedFile], _ target: String) throws -> [Lane] {
+        let parts = Set(parted.flatMap(\.layers))
+        let whole = layers.filter { !parts.contains($0) }
         // Layers that say that they share no file need not wait for one another; others go bottom first.
-        let isDisjoint = Self.areDisjoint(layers)
-        let groups = isDisjoint ? layers.map { [$0] } : [layers]
-        let unpackers = try groups.map { _ in try DirectoryUnpacker(into: target, options: options) }
-        try unpackers.first?.checkSpace(
+        let groups = Self.areDisjoint(whole) ? whole.map { [$0] } : [whole]
+        var lanes = try groups.filter { !$0.isEmpty }.map { group in
+            Lane(layers: group, unpacker: Unpacker(try DirectoryUnpacker(into: target, options: options)))
+        }
+        for layer in layers where parts.contains(layer) {
+            var options = UnpackOptions()
+            options.prefix = ImageFormat.root
+            options.force = true
+            let folder = "\(target)/\(PartJoin.folder)"
+            lanes.append(
+                Lane(layers: [layer], unpacker: Unpacker(try DirectoryUnpacker(into: folder, options: options))))
+        }
+        try lanes.first?.unpacker.value.checkSpace(
             for: layers.map { layer in
                 let there = KeptFile.allocated(for: layer.digest, in: target)
                 return Artifact(digest: layer.digest, size: max(0, layer.size - there))
             })
-        let lanes = zip(groups, unpackers).map { Lane(layers: $0, unpacker: Unpacker($1)) }
-        try await forEach(lanes, limit: concurrency) { lane in
-            for layer in lane.layers { try unpack(layer, of: image, encryption, with: lane.unpacker.value) }
-        }
-        unpackers.first?.removeKept()
-        let report = unpackers.map { $0.finish() }
-        if report.allSatisfy({ $0.written == 0 && $0.kept == 0 }), layers.count == image.manifest.content.layers.count {
-            throw nothingSelected(image)
-        }
+        return lanes
     }
 
     /// Layers that go one after the other, through an unpacker that one task at a time uses.
@@ -89,13 +111,32 @@ public struct ImageUnpacker: Sendable {
 
     // MARK: Which layers
 
-    /// The layers whose files are not all there already, as far as their annotations tell.
-    private func missingLayers(of image: Image, in target: String) throws -> [Descriptor] {
-        try image.manifest.content.layers.filter { layer in
-            guard let file = Self.onlyFile(of: layer) else { return true }
-            guard include.isEmpty || include.excludes(file.path), !exclude.excludes(file.path) else { return false }
-            return try !isThere(file, in: target, size: layer.size)
+    /// The files that come in parts, are wanted and are not there.
+    private func missingParts(of image: Image, in target: String) throws -> [PartedFile] {
+        try PartedFile.all(in: image).filter { file in
+            guard isWanted(file.path) else { return false }
+            return try !isThere((file.path, file.whole), in: target)
         }
+    }
+
+    /// The layers whose files are not all there already, as far as their annotations tell.
+    private func missingLayers(
+        of image: Image, _ parted: [PartedFile], in target: String
+    ) throws -> [Descriptor] {
+        let parts = Set(parted.flatMap(\.layers))
+        return try image.manifest.content.layers.filter { layer in
+            guard let file = Self.onlyFile(of: layer) else { return true }
+            if layer.annotations[LayerPart.Annotation.whole] != nil {
+                guard parts.contains(layer) else { return false }
+                return try !isThere(file, in: "\(target)/\(PartJoin.folder)")
+            }
+            guard isWanted(file.path) else { return false }
+            return try !isThere(file, in: target)
+        }
+    }
+
+    private func isWanted(_ path: BundlePath) -> Bool {
+        (include.isEmpty || include.excludes(path)) && !exclude.excludes(path)
     }
 
     private static func onlyFile(of layer: Descriptor) -> (path: BundlePath, artifact: Artifact)? {
@@ -108,8 +149,7 @@ public struct ImageUnpacker: Sendable {
     }
 
     /// Whether a run before this one has finished the file: it is read again, for names and sizes prove nothing.
-    private func isThere(_ file: (path: BundlePath, artifact: Artifact), in target: String, size: Int64) throws -> Bool
-    {
+    private func isThere(_ file: (path: BundlePath, artifact: Artifact), in target: String) throws -> Bool {
         let path = "\(target)/\(file.path)"
         guard let status = try FileStatus.of(path, followsLinks: false), status.kind == .regular,
             status.size == file.artifact.size

@@ -144,10 +144,20 @@ final class ImageSession: ExportSession {
     private func annotations(for plan: LayerPlan, _ files: [Artifact?]) -> [String: String] {
         let known = plan.files.compactMap { index in files[index].map { (path: bundle.files[index].path, file: $0) } }
         guard known.count == plan.files.count else { return [:] }
-        if known.count == 1 { return Self.annotations(of: known[0].path.text, known[0].file) }
+        if known.count == 1 {
+            let whole = bundle.files[plan.files[0]].part.map(Self.annotations) ?? [:]
+            return Self.annotations(of: known[0].path.text, known[0].file).merging(whole) { $1 }
+        }
         guard known.count <= ImageFormat.mostListedFiles else { return [:] }
         let list = JSON.object(known.map { JSON.Member($0.path.text, .string($0.file.digest.hex)) })
         return [ImageFormat.Annotation.files: list.compact]
+    }
+
+    private static func annotations(of part: ModelBundle.Part) -> [String: String] {
+        [
+            LayerPart.Annotation.whole: part.path.text, LayerPart.Annotation.number: "\(part.number)/\(part.count)",
+            LayerPart.Annotation.sha256: part.whole.digest.hex, LayerPart.Annotation.size: String(part.whole.size),
+        ]
     }
 
     private static func annotations(of path: String, _ file: Artifact) -> [String: String] {
@@ -270,6 +280,10 @@ final class ImageSession: ExportSession {
     }
 
     private func remember(_ files: [Artifact?]) {
+        for (index, file) in bundle.files.enumerated() {
+            guard let part = file.part, let made = files[index] else { continue }
+            options.memory.remember(Digest.of(part.key(size: made.size)), made)
+        }
         for (index, layer) in finished.withLock({ $0 }) { remember(index, layer, files) }
     }
 

@@ -45,6 +45,13 @@ struct Build: Verb {
     var compression = CompressionChoice.none
 
     @Option(
+        name: .customLong("max-layer-size"),
+        help: ArgumentHelp(
+            "Split larger files into several layers, for registries with limits: 5GiB. pull joins them.",
+            valueName: "size"))
+    var maxLayerSize: String?
+
+    @Option(
         help: ArgumentHelp(
             "What the image says it is for; repeatable, or separated by commas. Default: linux/amd64.",
             valueName: "os/arch"))
@@ -87,6 +94,7 @@ struct Build: Verb {
     func validate() throws {
         try CommonChecks.concurrency(concurrency)
         _ = try parsedPlatforms()
+        _ = try parsedLayerSize()
         for tag in tag {
             do { _ = try Reference(parsing: tag) } catch let error as KapsuleError {
                 throw ValidationError("\(error.message)\(error.remedy.map { "\nhelp: \($0)" } ?? "")")
@@ -118,9 +126,21 @@ struct Build: Verb {
             BuildSettings(
                 model: model, registry: registry, tags: tag, formats: format, outputs: outputs, verity: verity,
                 pushes: push, checks: !noCheck, compression: compression,
+                maxLayerSize: try parsedLayerSize(),
                 platforms: try parsedPlatforms(), concurrency: concurrency, replaces: force, encryption: encryption,
                 decryption: decryption, vault: vault)
         }
+    }
+
+    private func parsedLayerSize() throws -> Int64? {
+        guard let text = maxLayerSize else { return nil }
+        guard let size = ByteCount.parse(text) else {
+            throw ValidationError("'--max-layer-size \(text)' is no size: write bytes, or 500MiB, 5GiB and the like.")
+        }
+        guard size >= LayerSplit.smallestLimit else {
+            throw ValidationError("'--max-layer-size \(text)' is too small: use 1MiB or more.")
+        }
+        return size
     }
 
     private func parsedPlatforms() throws -> [Platform] {

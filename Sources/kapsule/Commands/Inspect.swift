@@ -66,7 +66,10 @@ struct Inspect: Verb {
             let description = try OllamaDescription(image)
             return try toolbox.print(json ? description.json.pretty : description.text)
         }
-        let description = try ImageDescription(image)
+        let referrers = try image.origin.reference.map { reference in
+            try locator.registries.client(for: reference).referrers(of: image.root.digest)
+        }
+        let description = try ImageDescription(image, referrers: referrers)
         try toolbox.print(json ? description.json.pretty : description.text)
     }
 }

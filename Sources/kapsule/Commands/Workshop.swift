@@ -24,6 +24,8 @@ struct BuildSettings {
     /// Whether files that are damaged end the build.
     var checks = false
     var compression = CompressionChoice.none
+    /// Most bytes of a layer; nil for any.
+    var maxLayerSize: Int64?
     var platforms = [Platform(os: "linux", architecture: "amd64")]
     var concurrency = Limits.concurrency
     var replaces = false
@@ -75,7 +77,7 @@ struct Workshop {
         }
         let outputs = try outputs(base, wishes, resolution.sources)
         let separated = try encryption?.separating(resolution.bundle) ?? resolution.bundle
-        let bundle = try await identified(separated, outputs.specs)
+        let bundle = try split(try await identified(separated, outputs.specs), outputs.specs, base)
         let sessions = try outputs.exporters().map { try $0.begin(bundle) }
         return Prepared(
             bundle: bundle, sessions: sessions, plan: Planner.plan(bundle, from: resolution.sources, to: sessions),
@@ -86,6 +88,29 @@ struct Workshop {
     func resolved() throws -> ModelBundle {
         let loaded = try loadModelfile()
         return try resolver(loaded, nil).resolve(loaded.modelfile).bundle
+    }
+
+    /// What is too large for a layer, in parts.
+    private func split(_ bundle: ModelBundle, _ specs: [OutputSpec], _ base: BaseImage?) throws -> ModelBundle {
+        guard let limit = settings.maxLayerSize else { return bundle }
+        if let other = specs.first(where: { !($0.kind ?? .oci).isImage }) {
+            throw KapsuleError(
+                .usage, id: "usage.max-layer-size",
+                "--max-layer-size is about layers, and the output '\(other.kind?.rawValue ?? "")' has none",
+                remedy: "make that output with a command of its own")
+        }
+        let (memory, forgets) = (memory, settings.model.noCache)
+        let result = try LayerSplit(
+            limit: limit, reservedLayers: 1 + (base?.manifest.layers.count ?? 0),
+            isGzipped: settings.compression == .gzip, recall: { forgets ? nil : memory.layer(for: $0) },
+            progress: toolbox.progress
+        ).split(bundle)
+        for path in result.cut {
+            toolbox.note(
+                "warning: '\(path)' is in several layers: kapsule joins them, and a runtime that mounts the image sees parts"
+            )
+        }
+        return result.bundle
     }
 
     private func loadModelfile() throws -> LoadedModelfile {

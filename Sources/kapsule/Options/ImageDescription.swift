@@ -7,9 +7,12 @@ internal import OCI
 struct ImageDescription {
     private let image: Image
     private let config: ImageConfig?
+    /// What a registry has that refers to it; nil where nobody was asked.
+    private let referrers: [Descriptor]?
 
-    init(_ image: Image) throws {
+    init(_ image: Image, referrers: [Descriptor]? = nil) throws {
         self.image = image
+        self.referrers = referrers
         // Artifacts of other kinds have configs of other kinds.
         let type = image.manifest.content.config.mediaType
         config =
@@ -32,6 +35,7 @@ struct ImageDescription {
             "diffIDs": config.map { .array($0.diffIDs.map { .string($0.description) }) },
             "created": config?.created.map(JSON.string),
             "labels": config.map { .sorted($0.labels) }, "annotations": .sorted(manifest.annotations),
+            "referrers": referrers.map { .array($0.map(\.json)) },
         ])
     }
 
@@ -59,6 +63,10 @@ struct ImageDescription {
         }
         lines += table.rendered().split(separator: "\n").map(String.init)
         lines += section("Annotations", manifest.annotations)
+        if let referrers, !referrers.isEmpty {
+            lines.append("Referrers:")
+            lines += referrers.map { "  \($0.digest) \(Printable.text($0.artifactType ?? $0.mediaType))" }
+        }
         return lines.joined(separator: "\n")
     }
 

@@ -54,10 +54,10 @@ private struct Campaign {
         var bytes = SeededGenerator(seed: seed)
         context = try sandbox.context("m", modelfile: "FROM .\n") { directory in
             for (index, size) in sizes.enumerated() {
-                try Data(bytes.bytes(size)).write(to: URL(fileURLWithPath: "\(directory)/file-\(index).bin"))
+                try Data(bytes.bytes(size)).write(to: URL(fileURLWithPath: "\(directory)/file-\(index).dat"))
             }
             if hasLarge {
-                try Data(bytes.bytes(17 << 20)).write(to: URL(fileURLWithPath: "\(directory)/large.bin"))
+                try Data(bytes.bytes(17 << 20)).write(to: URL(fileURLWithPath: "\(directory)/large.dat"))
             }
         }
     }

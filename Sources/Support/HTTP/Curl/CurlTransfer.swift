@@ -150,7 +150,9 @@ final class CurlTransfer {
     /// Turns libcurl's result into nothing, or an error.
     func conclude(_ code: CURLcode, _ text: String) throws {
         if let failure { throw failure }
-        if code == CURLE_OK || (isCutOnPurpose && hasHead) { return }
+        if hasHead, code == CURLE_OK || isCutOnPurpose { return }
+        // libcurl takes the end of the connection for the end of the head.
+        if code == CURLE_OK { throw HTTPFailure.cut(request, "the answer ended within its head").error }
         let reason = text.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : text
         throw CurlResult.failure(code, request, Excerpt.of(reason, limit: 200)).error
     }

@@ -8,16 +8,48 @@ public struct ModelBundle: Sendable {
         /// The source's twelve permission bits, where they are to be kept; nil where modes are normalised.
         public let permissions: UInt32?
         public let source: any ByteSource
+        /// Where this is a part of a file that is too large for one layer; nil for a whole file.
+        public let part: Part?
 
         public init(
             path: BundlePath, role: Role, isExecutable: Bool = false, permissions: UInt32? = nil,
-            source: any ByteSource
+            source: any ByteSource, part: Part? = nil
         ) {
+            self.part = part
             self.path = path
             self.role = role
             self.isExecutable = isExecutable
             self.permissions = permissions
             self.source = source
+        }
+    }
+
+    /// Which part of which file.
+    public struct Part: Sendable, Hashable {
+        /// Of the whole file.
+        public let path: BundlePath
+        /// Of the whole file.
+        public let whole: Artifact
+        /// From 1.
+        public let number: Int
+        public let count: Int
+
+        public init(of path: BundlePath, _ whole: Artifact, number: Int, of count: Int) {
+            self.path = path
+            self.whole = whole
+            self.number = number
+            self.count = count
+        }
+
+        /// What its digest is remembered under, to be hashed.
+        public func key(size: Int64) -> String { "part-1 \(whole.digest) \(number) \(count) \(size)" }
+
+        /// Where a part is in an image: `model.bin.part-0002-of-0003`.
+        public static func path(of whole: BundlePath, number: Int, of count: Int) throws -> BundlePath {
+            func padded(_ value: Int) -> String {
+                String(repeating: "0", count: max(0, 4 - "\(value)".count)) + "\(value)"
+            }
+            return try BundlePath(validating: "\(whole).part-\(padded(number))-of-\(padded(count))")
         }
     }
 

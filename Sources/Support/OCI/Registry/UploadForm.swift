@@ -24,15 +24,18 @@ enum UploadForm: Hashable, Sendable {
         return nil
     }
 
-    /// What to try after the registry refused a body of `length` bytes.
+    /// What to try after the registry refused a body of `length` bytes. Others may have learned it meanwhile: then it is
+    /// what is known already.
     ///
     /// - Returns: nil when the refusal is not about the form.
     func next(after response: HTTPResponse, to method: HTTPMethod, length: Int64) -> UploadForm? {
         let isUnknown =
             [405, 501].contains(response.status) || RegistryFailure.codes(response).contains("UNSUPPORTED")
-        if method == .patch, isUnknown, self != .whole { return .whole }
+        if method == .patch, isUnknown { return .whole }
         guard response.status == 413, length > Self.shortestChunk, self != .whole else { return nil }
-        return .chunks(max(Self.shortestChunk, min(Self.longestChunk, length / 2)))
+        if case .chunks(let size) = self, size < length { return self }
+        // Far below at once: every try sends the first bytes again.
+        return .chunks(max(Self.shortestChunk, min(Self.longestChunk, length / 8)))
     }
 }
 

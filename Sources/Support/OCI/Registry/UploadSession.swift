@@ -13,8 +13,9 @@ internal import Synchronization
 ///
 /// Source: OCI distribution-spec 1.1, "Pushing blobs".
 final class UploadSession: Sendable {
-    /// How long a registry may think about the request that closes an upload: some copy the blob meanwhile.
-    private static let closingTimeout = Duration.seconds(600)
+    /// So many times longer than usual a registry may think about the request that closes an upload: some copy the blob
+    /// meanwhile.
+    private static let closingPatience = 10
 
     /// Somebody who pressed Ctrl-C waits for this.
     private static let cancellingTimeout = Duration.seconds(1)
@@ -214,7 +215,7 @@ final class UploadSession: Sendable {
     func close(_ digest: Digest, _ fill: (inout HTTPRequest) -> Void = { _ in }) throws {
         var request = HTTPRequest(.put, location.adding("digest", digest.description))
         request.headers["Content-Type"] = "application/octet-stream"
-        request.stallTimeout = max(Self.closingTimeout, client.server.session.options.transport.stallTimeout)
+        request.stallTimeout = client.server.session.options.transport.stallTimeout * Self.closingPatience
         fill(&request)
         do {
             let response = try client.server.send(request, for: purpose)

@@ -1,0 +1,112 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Files that are too large for one layer.
+@Suite struct PartedImageTests {
+    private struct Place {
+        let registry: TestRegistry
+        let sandbox: Sandbox
+        let context: String
+        let size: Int
+
+        init(_ size: Int = 5_300_001) throws {
+            self.size = size
+            registry = try TestRegistry()
+            sandbox = try Sandbox()
+            context = try sandbox.context("m", modelfile: "FROM .\n") { directory in
+                var random = SeededGenerator(seed: 6)
+                try FileManager.default.createDirectory(atPath: "\(directory)/sub", withIntermediateDirectories: true)
+                for (name, count) in [("sub/weights.dat", size), ("a.dat", 700_000), ("b.dat", 600_000), ("c.json", 2)]
+                {
+                    let bytes = count == 2 ? Array("{}".utf8) : random.bytes(count)
+                    try Data(bytes).write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
+                }
+            }
+        }
+
+        var image: String { "\(registry.host)/acme/m:1" }
+
+        func layers(_ image: String) throws -> [[String: Any]] {
+            try #require(
+                try EndToEnd.object(try sandbox.done("inspect", "--json", image))["layers"] as? [[String: Any]])
+        }
+
+        func expectSame(_ directory: String, line: Int = #line) throws {
+            let location = SourceLocation(fileID: #fileID, filePath: #filePath, line: line, column: 1)
+            let differences = try FileTree("\(sandbox.path)/work/\(directory)").differences(from: FileTree(context))
+            #expect(differences == [], sourceLocation: location)
+        }
+    }
+
+    @Test func areSplitAndJoined() throws {
+        let place = try Place()
+        let built = try place.sandbox.kapsule("build", "-t", place.image, "--max-layer-size", "1MiB", place.context)
+        #expect(built.status == 0, "\(built.errors)")
+        #expect(built.errors.contains("'sub/weights.dat' is in several layers"))
+        let layers = try place.layers(place.image)
+        #expect(layers.allSatisfy { ($0["size"] as? Int ?? 0) <= 1 << 20 })
+        let parts = layers.compactMap { ($0["annotations"] as? [String: String])?["io.kapsule.part"] }
+        #expect(parts == ["1/6", "2/6", "3/6", "4/6", "5/6", "6/6"])
+        // The same again, to another place: the same image.
+        let again = try place.sandbox.done("build", "-o", "layout", "--max-layer-size", "1MiB", place.context)
+        #expect(try EndToEnd.digest(in: again) == EndToEnd.digest(in: built.output.trimmingCharacters(in: .newlines)))
+        for source in [place.image, "oci:layout"] {
+            let out = source == place.image ? "pulled" : "exported"
+            let verb = source == place.image ? "pull" : "export"
+            try place.sandbox.done(verb, "--format", "hf", "-o", out, source)
+            try place.expectSame(out)
+        }
+        #expect(place.sandbox.debris == [])
+        // A file that is there is not fetched again, nor are its parts.
+        place.registry.resetCounters()
+        try place.sandbox.done("pull", "--format", "hf", "-o", "pulled", place.image)
+        #expect(place.registry.bytesSent < 2_000_000)
+    }
+
+    @Test func buildFromAnImageInParts() throws {
+        let place = try Place()
+        try place.sandbox.done("build", "-t", place.image, "--max-layer-size", "2MiB", place.context)
+        let whole = try place.sandbox.done("build", "-o", "whole", place.context)
+        try place.sandbox.directory.write("work/Modelfile", "FROM oci://\(place.image)\n")
+        try place.sandbox.done("build", "-f", "Modelfile", "--format", "hf", "-o", "out", ".")
+        try place.expectSame("out")
+        #expect(whole.contains("@sha256:"))
+    }
+
+    @Test func changeNothingWhereAllFits() throws {
+        let place = try Place()
+        let plain = try place.sandbox.done("build", "-o", "plain", place.context)
+        let limited = try place.sandbox.done("build", "-o", "limited", "--max-layer-size", "1GiB", place.context)
+        #expect(try EndToEnd.digest(in: plain) == EndToEnd.digest(in: limited))
+    }
+
+    /// The registry has every part already: nothing is sent again.
+    @Test func areNotSentTwice() throws {
+        let place = try Place()
+        let command = ["build", "-q", "--max-layer-size", "1MiB", "-t"]
+        #expect(try place.sandbox.start(command + [place.image, place.context]).wait().status == 0)
+        place.registry.resetCounters()
+        #expect(try place.sandbox.start(command + [place.image, place.context]).wait().status == 0)
+        #expect(place.registry.bytesReceived < 100_000)
+    }
+
+    @Test(
+        arguments: [
+            (["--max-layer-size", "5 apples"], 2, "is no size"), (["--max-layer-size", "1000"], 2, "is too small"),
+            (["--max-layer-size", "1MiB", "--format", "hf"], 2, "is about layers"),
+        ] as [([String], Int32, String)]) func refuse(_ options: [String], _ status: Int32, _ message: String) throws
+    {
+        let place = try Place()
+        let outcome = try place.sandbox.start(["build", "-o", "out"] + options + [place.context]).wait()
+        #expect(outcome.status == status)
+        #expect(outcome.errors.contains(message), "\(outcome.errors)")
+    }
+
+    @Test func tooManyLayersAreRefused() throws {
+        let place = try Place(110 << 20)
+        let outcome = try place.sandbox.kapsule("build", "-o", "out", "--max-layer-size", "1MiB", place.context)
+        #expect(outcome.status == 2, "\(outcome.errors)")
+        #expect(outcome.errors.contains("100 is the most"), "\(outcome.errors)")
+    }
+}
