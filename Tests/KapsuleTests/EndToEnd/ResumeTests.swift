@@ -38,7 +38,7 @@ import Testing
             let child = try sandbox.start(command)
             #expect(reached.wait(timeout: .now() + 60) == .success)
             let deadline = ContinuousClock.now + .seconds(60)
-            while direction == .down, landed < count - 1_000_000, ContinuousClock.now < deadline {
+            while direction == .down, landed < count - 200_000, ContinuousClock.now < deadline {
                 _ = child.ends(within: .milliseconds(10))
             }
             child.kill(SIGKILL)
