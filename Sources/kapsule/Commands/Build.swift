@@ -27,7 +27,7 @@ struct Build: Verb {
 
     @Option(
         help: ArgumentHelp(
-            "What is made: oci, modelpack, universal, oci-archive, verity, emwp, repart, hf or ollama; repeatable.",
+            "What is made: oci, modelpack, universal, oci-archive, verity, emwp, repart, hf, pytorch or ollama; repeatable.",
             valueName: "format"))
     var format: [BuildFormat] = []
 
@@ -160,7 +160,7 @@ enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
     case archive = "oci-archive"
     case modelPack = "modelpack"
     case universal
-    case verity, emwp, repart, hf, ollama
+    case verity, emwp, repart, hf, pytorch, ollama
 
     var kind: OutputSpec.Kind {
         switch self {
@@ -172,6 +172,7 @@ enum BuildFormat: String, ExpressibleByArgument, CaseIterable {
         case .emwp: .emwp
         case .repart: .repart
         case .hf: .hf
+        case .pytorch: .pytorch
         case .ollama: .ollama
         }
     }

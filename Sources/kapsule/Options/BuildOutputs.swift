@@ -106,6 +106,11 @@ struct BuildOutputs {
             case .emwp: return [try verity.encryptedExporter(to: directory, replaces: replaces)]
             case .hf:
                 return [DirectoryExporter(to: directory, replaces: replaces, progress: locator.toolbox.progress)]
+            case .pytorch:
+                return [
+                    DirectoryExporter(
+                        to: directory, .checkpoints, replaces: replaces, progress: locator.toolbox.progress)
+                ]
             case .hubCache:
                 return [
                     HubCacheExporter(

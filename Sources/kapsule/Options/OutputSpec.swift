@@ -24,6 +24,8 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         case repart
         /// The model's files, in a directory.
         case hf
+        /// The same, of a model with PyTorch's weights, and without weights in other formats.
+        case pytorch
         /// A model in a directory of Ollama's: the one named, else the one that Ollama uses.
         case ollama
         /// Such files as a cache of the hub has them.
@@ -56,7 +58,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Whether it goes to a directory, which has to be named.
         var needsDestination: Bool {
             switch self {
-            case .oci, .modelPack, .universal, .archive, .verity, .emwp, .repart, .hf: true
+            case .oci, .modelPack, .universal, .archive, .verity, .emwp, .repart, .hf, .pytorch: true
             case .registry, .store, .ollama, .hubCache: false
             }
         }
@@ -65,7 +67,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         fileprivate var keys: Set<Substring> {
             switch self {
             case .oci, .modelPack, .universal, .archive: ["dest", "format", "layout"]
-            case .verity, .emwp, .repart, .hf: ["dest"]
+            case .verity, .emwp, .repart, .hf, .pytorch: ["dest"]
             case .registry, .store: ["format", "layout"]
             case .ollama: ["dest", "name"]
             case .hubCache: ["dest", "ref"]
@@ -75,7 +77,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         /// Whether nothing else goes to its directory.
         var wantsDirectoryAlone: Bool {
             switch self {
-            case .oci, .modelPack, .universal, .archive, .hf, .ollama: true
+            case .oci, .modelPack, .universal, .archive, .hf, .pytorch, .ollama: true
             case .verity, .emwp, .repart, .registry, .store, .hubCache: false
             }
         }
@@ -84,7 +86,7 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         var isImage: Bool {
             switch self {
             case .oci, .modelPack, .universal, .archive, .registry, .store: true
-            case .verity, .emwp, .repart, .hf, .ollama, .hubCache: false
+            case .verity, .emwp, .repart, .hf, .pytorch, .ollama, .hubCache: false
             }
         }
 

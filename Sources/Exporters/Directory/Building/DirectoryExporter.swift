@@ -4,28 +4,42 @@ internal import KapsuleIO
 
 /// Makes a plain directory: the model's files as vLLM and transformers load them, and the Modelfile beside them.
 public struct DirectoryExporter: Exporter {
-    public let name = "hf"
+    /// Which files are taken.
+    public enum Selection: Sendable {
+        case all
+        /// Checkpoints of PyTorch, and no weights in other formats, which loaders would prefer.
+        case checkpoints
+    }
+
+    public var name: String { selection.name }
+    private let selection: Selection
     private let path: String
     private let replaces: Bool
     private let progress: any ProgressReporter
 
     /// - Parameters:
     ///   - path: made where there is none.
+    ///   - selection: `hf` or `pytorch`.
     ///   - replaces: whether a file that is there with other content gives way.
     ///   - progress: hears of files that are there already and are read to find out whether they are right.
-    public init(to path: String, replaces: Bool, progress: any ProgressReporter) {
+    public init(
+        to path: String, _ selection: Selection = .all, replaces: Bool, progress: any ProgressReporter
+    ) {
         self.path = path
+        self.selection = selection
         self.replaces = replaces
         self.progress = progress
     }
 
     public func begin(_ bundle: ModelBundle) throws -> any ExportSession {
-        let files = try bundle.files.map { file in
+        let taken = try selection.files(of: bundle)
+        let files = try bundle.files.enumerated().map { index, file -> PlacedFile? in
+            guard taken.contains(index) else { return nil }
             try Self.check(file.path)
             return PlacedFile(path: file.path, mode: file.permissions ?? (file.isExecutable ? 0o755 : 0o644))
         }
         let modelfile = ModelfileBeside(
-            path: path, bytes: bundle.modelfile, directoryModes: bundle.directoryPermissions)
+            format: name, path: path, bytes: bundle.modelfile, directoryModes: bundle.directoryPermissions)
         return try DirectorySession(bundle, files, in: path, replaces: replaces, progress, modelfile)
     }
 
@@ -40,11 +54,12 @@ public struct DirectoryExporter: Exporter {
 
 /// The Modelfile that makes the directory a context again, and the modes of its directories.
 private struct ModelfileBeside: DirectoryClosing {
+    let format: String
     let path: String
     let bytes: [UInt8]
     let directoryModes: [String: UInt32]
 
-    var name: String { "hf → \(path)" }
+    var name: String { "\(format) → \(path)" }
 
     func prepare(_ files: DirectoryFiles) throws {
         try files.expect(ImageFormat.modelfilePath, bytes)

@@ -24,7 +24,7 @@ protocol DirectoryClosing: Sendable {
 /// Files being written to a directory. They wait in a hidden folder until all are whole, then get their names.
 final class DirectorySession: ExportSession {
     private let bundle: ModelBundle
-    private let placed: [PlacedFile]
+    private let placed: [PlacedFile?]
     private let files: DirectoryFiles
     private let closing: any DirectoryClosing
     private let progress: any ProgressReporter
@@ -41,10 +41,11 @@ final class DirectorySession: ExportSession {
         var owners: [BundlePath: Int] = [:]
     }
 
-    /// - Parameter placed: one for each file of the bundle. Files of equal content may have one place.
+    /// - Parameter placed: one for each file of the bundle, nil where the output does not have it. Files of equal content may
+    ///   have one place.
     /// - Throws: `.conflict` for a file that is there and cannot be the one that is to be written.
     init(
-        _ bundle: ModelBundle, _ placed: [PlacedFile], in path: String, replaces: Bool,
+        _ bundle: ModelBundle, _ placed: [PlacedFile?], in path: String, replaces: Bool,
         _ progress: any ProgressReporter,
         _ closing: any DirectoryClosing
     ) throws {
@@ -56,17 +57,20 @@ final class DirectorySession: ExportSession {
         var promised: [Int: Digest] = [:]
         for (index, file) in bundle.files.enumerated() where !file.source.isWatched { promised[index] = digests[index] }
         files = DirectoryFiles(path, replaces: replaces, promised: promised)
-        for (file, place) in zip(bundle.files, placed) { try files.checkFree(place.path, for: file.source.size) }
+        for (file, place) in zip(bundle.files, placed) {
+            if let place { try files.checkFree(place.path, for: file.source.size) }
+        }
         try closing.prepare(files)
     }
 
     var name: String { closing.name }
     var directory: String? { files.path }
-    var needsFileDigests: Bool { digests.contains(nil) }
+    var needsFileDigests: Bool { zip(placed, digests).contains { $0 != nil && $1 == nil } }
 
     var size: Int64 {
         bundle.files.indices.reduce(0) { sum, index in
-            sum + files.missing(placed[index].path, index: index, size: bundle.files[index].source.size)
+            guard let place = placed[index] else { return sum }
+            return sum + files.missing(place.path, index: index, size: bundle.files[index].source.size)
         }
     }
 
@@ -75,7 +79,7 @@ final class DirectorySession: ExportSession {
     func foresee(lane index: Int) -> Foresight { .reads }
 
     func open(lane index: Int) throws -> (any LaneSink)? {
-        let lane = bundle.lanes[index].files
+        let lane = bundle.lanes[index].files.filter { placed[$0] != nil }
         try check(lane)
         let isComplete = state.withLock { $0.present.isSuperset(of: lane) }
         return isComplete ? nil : DirectoryLaneSink(self)
@@ -85,8 +89,8 @@ final class DirectorySession: ExportSession {
     private func check(_ lane: [Int]) throws {
         let present = state.withLock { $0.present }
         let candidates = try lane.filter { index in
-            try !present.contains(index) && digests[index] != nil
-                && files.existing(placed[index].path, size: bundle.files[index].source.size) != nil
+            guard let place = placed[index], !present.contains(index), digests[index] != nil else { return false }
+            return try files.existing(place.path, size: bundle.files[index].source.size) != nil
         }
         guard let first = candidates.first else { return }
         let more = candidates.count > 1 ? " and \(candidates.count - 1) more files" : ""
@@ -97,33 +101,35 @@ final class DirectorySession: ExportSession {
     }
 
     private func check(_ index: Int, _ activity: Activity) throws {
-        let source = bundle.files[index].source
-        guard let file = try files.existing(placed[index].path, size: source.size) else { return }
+        let size = bundle.files[index].source.size
+        guard let place = placed[index], let file = try files.existing(place.path, size: size) else { return }
         if try CountedHash.digest(of: FileSource(file), activity) == digests[index] {
             state.withLock { _ = $0.present.insert(index) }
         } else {
-            try files.checkReplaceable(placed[index].path)
+            try files.checkReplaceable(place.path)
         }
     }
 
     func salvaged(file index: Int) -> (any ByteSource)? {
+        guard let place = placed[index] else { return nil }
         if state.withLock({ $0.present.contains(index) }) {
             let size = bundle.files[index].source.size
-            return (try? files.existing(placed[index].path, size: size)).flatMap { try? FileSource($0) }
+            return (try? files.existing(place.path, size: size)).flatMap { try? FileSource($0) }
         }
         return try? files.salvaged(index)
     }
 
     /// What the content of file `index` goes to; nil where it is there already.
     func hold(_ index: Int) throws -> HeldFile? {
+        guard let place = placed[index] else { return nil }
         let isOwner = state.withLock { state in
-            let owner = state.owners[placed[index].path] ?? index
-            state.owners[placed[index].path] = owner
+            let owner = state.owners[place.path] ?? index
+            state.owners[place.path] = owner
             return owner == index && !state.present.contains(index)
         }
         guard isOwner else { return nil }
         let source = bundle.files[index].source
-        return try files.hold(placed[index], index: index, size: source.size, comparesExisting: digests[index] == nil)
+        return try files.hold(place, index: index, size: source.size, comparesExisting: digests[index] == nil)
     }
 
     /// Makes `file` a clone of what it is to hold, where that is a local file and the file system can.
@@ -145,24 +151,19 @@ final class DirectorySession: ExportSession {
     // MARK: Commit
 
     func commit(_ artifacts: [Artifact?]) throws -> ExportReceipt {
-        let known = try bundle.files.indices.map { index in
-            guard let artifact = artifacts[index] else {
-                throw KapsuleError(
-                    .defect, id: "directory.unread", "\(bundle.files[index].path) was never read for \(name)")
-            }
-            return (path: bundle.files[index].path.text, artifact: artifact)
-        }
         let state = state.withLock { $0 }
-        for index in bundle.files.indices {
-            guard let place = state.finished[index] else {
-                let owner = state.owners[placed[index].path]
-                guard state.present.contains(index) || owner.map({ $0 != index }) ?? false else {
-                    throw KapsuleError(
-                        .defect, id: "directory.missing", "\(bundle.files[index].path) never came for \(name)")
-                }
-                continue
+        var known: [(path: String, artifact: Artifact)] = []
+        for (index, file) in bundle.files.enumerated() {
+            guard let place = placed[index] else { continue }
+            guard let artifact = artifacts[index] else {
+                throw KapsuleError(.defect, id: "directory.unread", "\(file.path) was never read for \(name)")
             }
-            try files.publish(place, as: placed[index])
+            known.append((file.path.text, artifact))
+            if let held = state.finished[index] {
+                try files.publish(held, as: place)
+            } else if !state.present.contains(index), state.owners[place.path] ?? index == index {
+                throw KapsuleError(.defect, id: "directory.missing", "\(file.path) never came for \(name)")
+            }
         }
         let receipt = try closing.close(files, known)
         try files.removePartial()

@@ -1,0 +1,154 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// A build from the hub that is killed: the same command goes on, and what came before is not fetched again.
+///
+/// Points are drawn from seeds; `KAPSULE_CAMPAIGN=200` draws more, `KAPSULE_TEST_SEED=n` draws one again.
+@Suite(.enabled(if: HubStandIn.isUsable, "python3")) struct HubResumeTests {
+    /// Bytes of each of two large files, each with a lane to itself.
+    private static let large = 24 << 20
+    /// What may be fetched twice: headers that are looked at, small files.
+    private static let slack = 1 << 20
+
+    /// Another hub with the same models, which has heard of nothing yet: the first one may still be noticing who was killed.
+    private func freshHub(_ sandbox: Sandbox) throws -> HubStandIn {
+        let hub = try HubStandIn("\(sandbox.path)/hub")
+        sandbox.environment["HF_ENDPOINT"] = hub.endpoint
+        return hub
+    }
+
+    private func slowHub(_ sandbox: Sandbox, seed: UInt64) throws -> HubStandIn {
+        var random = SeededGenerator(seed: seed)
+        let block = random.bytes(1 << 20)
+        for number in 1...2 {
+            var data: [UInt8] = []
+            while data.count < Self.large {
+                data += [UInt8(truncatingIfNeeded: data.count >> 20), UInt8(number)] + block
+            }
+            try sandbox.directory.write(
+                "hub/acme/m/model-\(number).safetensors", GitSourceTests.Repository.safetensors(data))
+        }
+        try sandbox.directory.write("hub/acme/m/config.json", #"{"model_type":"bert","seed":\#(seed)}"#)
+        try sandbox.directory.write("hub/acme/m/sub/vocab.txt", random.bytes(5000))
+        let hub = try freshHub(sandbox)
+        // Slow enough to be caught in the middle.
+        try hub.setFaults([["on": "cdn", "rate": 40_000_000]])
+        return hub
+    }
+
+    private func size(_ path: String) -> Int {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        return names.reduce(0) { sum, name in
+            sum + ((try? FileManager.default.attributesOfItem(atPath: "\(path)/\(name)"))?[.size] as? Int ?? 0)
+        }
+    }
+
+    /// Sizes of what is left of the two large files.
+    private func leftOfLarge(_ path: String) throws -> [Int] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: path)
+        return try names.map {
+            try FileManager.default.attributesOfItem(atPath: "\(path)/\($0)")[.size] as? Int ?? 0
+        }.filter { $0 > Self.slack }.sorted()
+    }
+
+    private func bounds(_ request: HubStandIn.Request) -> [Int] {
+        (request.range ?? "bytes=0-99999999").dropFirst(6).split(separator: "-").compactMap { Int($0) }
+    }
+
+    /// Whether it is for the beginning of a file, which a build looks at.
+    private func isHeader(_ request: HubStandIn.Request) -> Bool {
+        let bounds = bounds(request)
+        return bounds.count == 2 && bounds[1] < Self.slack
+    }
+
+    /// Where the ranges of storage begin that were asked for.
+    private func starts(_ hub: HubStandIn) throws -> [Int] {
+        try hub.requests.filter { $0.server == "cdn" && !isHeader($0) }.compactMap { bounds($0).first }
+    }
+
+    /// Runs it until `isReached`, or to its end.
+    private func kill(_ sandbox: Sandbox, _ command: [String], when isReached: () -> Bool) throws {
+        let child = try sandbox.start(command)
+        while !isReached(), !child.ends(within: .milliseconds(2)) {}
+        child.kill(SIGKILL)
+        _ = try child.wait()
+    }
+
+    @Test(arguments: EndToEnd.seeds) func aDirectoryGoesOnAtTheByte(_ seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let sandbox = try Sandbox()
+        let slow = try slowHub(sandbox, seed: seed)
+        let command = ["build", "--format", "hf", "-o", "out", "hf://acme/m"]
+        let partial = "\(sandbox.path)/work/out/.kapsule-partial"
+        for _ in 0..<3 {
+            let target = size(partial) + Int.random(in: 1...13_000_000, using: &random)
+            try kill(sandbox, command) { size(partial) >= target }
+        }
+        // Nothing has its name before all of it is there.
+        #expect(try FileTree("\(sandbox.path)/work/out").files.allSatisfy { $0.hasPrefix(".kapsule-partial/") })
+        let left = try leftOfLarge(partial)
+        let hub = try freshHub(sandbox)
+        let outcome = try sandbox.start(command).wait()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let starts = try starts(hub)
+        if left.count == 2 {
+            #expect(starts.allSatisfy { $0 >= left[0] }, "\(left) were there, and ranges began at \(starts)")
+        }
+        #expect(left.isEmpty || starts.filter { $0 < left[0] }.count <= (Self.large >> 23) + 2)
+        #expect(
+            try FileTree("\(sandbox.path)/work/out").differences(
+                from: FileTree("\(sandbox.path)/hub/acme/m"), ignoring: ["Modelfile"]) == [])
+        #expect(sandbox.debris == [])
+        withExtendedLifetime(slow) {}
+    }
+
+    @Test(arguments: ["layout", "store"]) func aFinishedLayerIsNotFetchedAgain(_ place: String) throws {
+        let sandbox = try Sandbox()
+        let slow = try slowHub(sandbox, seed: 7)
+        try slow.setFaults([["on": "cdn", "match": "model-2*", "rate": 4_000_000]])
+        let command = ["build", "-t", "m:1", "hf://acme/m"] + (place == "layout" ? ["-o", "layout"] : [])
+        let blobs = place == "layout" ? "\(sandbox.path)/work/layout/blobs/sha256" : "\(sandbox.store)/blobs/sha256"
+        try kill(sandbox, command) { size(blobs) > Self.large }
+        try #require(size(blobs) > Self.large && size(blobs) < 2 * Self.large)
+        let hub = try freshHub(sandbox)
+        let outcome = try sandbox.start(command).wait()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        // Of the one that was finished nothing but its header is asked for.
+        let fetched = try hub.requests.filter { $0.server == "cdn" && !isHeader($0) }.map(\.path)
+        #expect(Set(fetched).count == 1, "\(fetched)")
+        try sandbox.done("verify", place == "layout" ? "oci:layout:1" : "m:1")
+        #expect(sandbox.debris == [])
+        withExtendedLifetime(slow) {}
+    }
+
+    @Test func aCacheOfTheHubGoesOnAndHasTheHubsOwnNames() throws {
+        let sandbox = try Sandbox()
+        let slow = try slowHub(sandbox, seed: 3)
+        let command = ["build", "-o", "type=hf-cache,dest=cache", "hf://acme/m"]
+        let model = "\(sandbox.path)/work/cache/models--acme--m"
+        try kill(sandbox, command) { size("\(model)/.kapsule-partial") > 8_000_000 }
+        let left = try leftOfLarge("\(model)/.kapsule-partial")
+        #expect(!left.isEmpty)
+        let hub = try freshHub(sandbox)
+        let outcome = try sandbox.start(command).wait()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let starts = try starts(hub)
+        #expect(
+            left.count < 2 || starts.allSatisfy { $0 >= left[0] }, "\(left) were there, and ranges began at \(starts)")
+        let commit = try hub.commit("acme/m")
+        #expect(try String(contentsOfFile: "\(model)/refs/main", encoding: .utf8) == commit)
+        for (path, length) in [("config.json", 40), ("sub/vocab.txt", 40), ("model-1.safetensors", 64)] {
+            let link = try FileManager.default.destinationOfSymbolicLink(
+                atPath: "\(model)/snapshots/\(commit)/\(path)")
+            #expect(link.split(separator: "/").last?.count == length, "\(path) -> \(link)")
+        }
+        let files = try FileTree("\(model)/snapshots/\(commit)")
+        #expect(
+            try files.differences(from: FileTree("\(sandbox.path)/hub/acme/m")).filter { !$0.hasPrefix("other mode") }
+                == [])
+        #expect(sandbox.debris == [])
+        withExtendedLifetime(slow) {}
+    }
+}
