@@ -31,8 +31,10 @@ struct Assembly {
         _ candidates: [Candidate], named name: String, revision: String? = nil, reference: String, span: SourceSpan
     ) throws {
         var paths: Set<BundlePath> = []
+        // Two links to one file, in one directory, are two files of the model; a file that two lines name is one.
+        let placedBefore = placed
         for candidate in candidates {
-            if let path = placed[candidate.identity] {
+            if let path = placedBefore[candidate.identity] {
                 paths.insert(path)
                 continue
             }

@@ -236,4 +236,18 @@ import Testing
         #expect(relay.down < 100_000)
         try sandbox.done("verify", "\(relay.host)/two/m:1")
     }
+
+    /// The cache of the hub's tools has one blob for files of equal content.
+    @Test func twoLinksToOneFileAreTwoFiles() throws {
+        let sandbox = try Sandbox()
+        let model = try sandbox.context("m", modelfile: "FROM .\nADAPTER ./one.txt\n")
+        try sandbox.directory.write("work/m/one.txt", "equal")
+        for name in ["two.txt", "three.txt"] {
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(model)/\(name)", withDestinationPath: "one.txt")
+        }
+        try sandbox.done("build", "--no-check", "--format", "hf", "-o", "out", model)
+        let files = try FileTree("\(sandbox.path)/work/out").files
+        #expect(Set(files).isSuperset(of: ["one.txt", "two.txt", "three.txt"]), "\(files)")
+    }
 }
