@@ -1,10 +1,6 @@
 # `make demo` and `make test` set up what they need on a fresh Debian machine; the rest is for working on kapsule.
 
-<<<<<<< HEAD
-.PHONY: demo test bench build release lint format setup setup-test fuzz campaign-hub clean
-=======
-.PHONY: demo test bench campaign-registry build release lint format setup setup-test fuzz clean
->>>>>>> eb77891 (kapsule build: --max-layer-size splits files over layers, which pull and FROM join; inspect lists referrers)
+.PHONY: demo test bench build release lint format setup setup-test fuzz campaign-hub campaign-registry clean
 .DEFAULT_GOAL := build
 
 TOOLS := .build-tools

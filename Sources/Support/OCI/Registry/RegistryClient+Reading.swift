@@ -54,7 +54,8 @@ extension RegistryClient {
 
 /// A blob of a registry, any range of which can be asked for.
 private struct BlobOrigin: RangeOrigin {
-    /// Connections for one blob where the way to the registry is long. More on this machine went no faster.
+    /// Connections for one blob where the way to the registry is long. On loopback the server works on our own cores, and one
+    /// is enough.
     private static let farConnections = 3
 
     let client: RegistryClient
