@@ -19,7 +19,7 @@ public final class Sandbox {
             "KAPSULE_HOME": "\(path)/store", "XDG_CACHE_HOME": "\(path)/cache", "DOCKER_CONFIG": "\(path)/docker",
             "XDG_RUNTIME_DIR": "\(path)/run", "TMPDIR": "\(path)/tmp", "KAPSULE_RETRY_DELAY_MS": "1", "LC_ALL": "C",
         ]
-        for name in ["home", "docker", "tmp", "run", "work"] {
+        for name in ["home", "docker", "tmp", "run", "desk"] {
             try FileManager.default.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: true)
         }
     }
@@ -30,12 +30,12 @@ public final class Sandbox {
             .path
     }
 
-    /// Starts `kapsule`, in the sandbox's folder `work` unless told otherwise.
+    /// Starts `kapsule`, in the sandbox's folder `desk` unless told otherwise.
     public func start(
         _ arguments: [String], input: String = "", _ variables: [String: String] = [:], in folder: String? = nil
     ) throws -> Child {
         try Child(
-            Self.program, arguments, environment: environment.merging(variables) { $1 }, in: folder ?? "\(path)/work",
+            Self.program, arguments, environment: environment.merging(variables) { $1 }, in: folder ?? "\(path)/desk",
             input: Array(input.utf8))
     }
 
@@ -63,7 +63,7 @@ public final class Sandbox {
     @discardableResult
     public func tool(_ name: String, _ arguments: [String], in folder: String? = nil) throws -> String {
         guard let tool = try Tool.find(name) else { throw Tool.Missing(description: "\(name) is not installed") }
-        let outcome = try Child(tool.path, arguments, environment: environment, in: folder ?? "\(path)/work").wait()
+        let outcome = try Child(tool.path, arguments, environment: environment, in: folder ?? "\(path)/desk").wait()
         guard outcome.status == 0 else {
             throw Tool.Failed(
                 description: "\(name) \(arguments) ended with \(outcome.status):\n\(outcome.errors)\(outcome.output)")
@@ -84,15 +84,15 @@ public final class Sandbox {
 }
 
 extension Sandbox {
-    /// A directory below the sandbox's folder `work`, with a Modelfile where one is given.
+    /// A directory below the sandbox's folder `desk`, with a Modelfile where one is given.
     public func context(
         _ name: String, modelfile: String? = nil,
         _ fill: (String) throws -> Void = { try SampleModel.writeTiny(to: $0) }
     ) throws -> String {
-        let path = "\(self.path)/work/\(name)"
+        let path = "\(self.path)/desk/\(name)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         try fill(path)
-        if let modelfile { try directory.write("work/\(name)/Modelfile", modelfile) }
+        if let modelfile { try directory.write("desk/\(name)/Modelfile", modelfile) }
         return path
     }
 

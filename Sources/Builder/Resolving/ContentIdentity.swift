@@ -40,24 +40,3 @@ public enum ContentIdentity {
         }
     }
 }
-
-/// Hashes, and counts what passes.
-struct CountedHash: ByteSink, ~Copyable {
-    static func digest(of source: any ByteSource, _ activity: Activity) throws -> Digest {
-        var sink = CountedHash(activity)
-        try source.read(0..<source.size, into: &sink)
-        return sink.finalize()
-    }
-
-    private var sink = HashingSink()
-    private let activity: Activity
-
-    init(_ activity: Activity) { self.activity = activity }
-
-    mutating func write(_ bytes: Span<UInt8>) {
-        sink.write(bytes)
-        activity.advance(by: bytes.count)
-    }
-
-    mutating func finalize() -> Digest { sink.finalize() }
-}

@@ -103,7 +103,7 @@ public struct LayerFetcher: Sendable {
         }
         if layer.size >= LanePolicy.largeFrom, LayerPromise(layer) != nil { return source }
         try progress.during("check \(layer.digest.short) of \(image.origin.name)", total: layer.size) { activity in
-            var sink = VerifyingSink(ActivitySink(activity: activity), expecting: layer.artifact, what: what)
+            var sink = VerifyingSink(CountedSink(CountingSink(), activity), expecting: layer.artifact, what: what)
             try source.read(0..<source.size, into: &sink)
             try sink.finish()
         }
@@ -118,13 +118,6 @@ public struct LayerFetcher: Sendable {
         try gunzip.finish()
         return UnnamedFile(file: file, source: try FileSource(file.file))
     }
-}
-
-/// Counts and keeps nothing.
-private struct ActivitySink: ByteSink {
-    let activity: Activity
-
-    mutating func write(_ bytes: Span<UInt8>) { activity.advance(by: bytes.count) }
 }
 
 /// A temporary file that lives as long as somebody reads it.

@@ -64,7 +64,7 @@ public final class DirectoryUnpacker {
             let stage = LayerStage(
                 root, options, Staging(root, limit: openFiles), lower: tree, what: what, kept: kept)
             let sink = LayerUnpacker(self, stage, blob, compression: .none)
-            var counted = CountedLayer(sink: sink, activity: activity)
+            var counted = CountedSink(sink, activity)
             let whole = try kept?.completing(source) ?? source
             try whole.read(0..<whole.size, into: &counted)
             try sink.finish()

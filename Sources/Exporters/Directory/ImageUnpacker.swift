@@ -225,7 +225,7 @@ public struct ImageUnpacker: Sendable {
             try unpacker.resume(source, blob, what: what, activity)
         } else {
             let sink = unpacker.layer(blob, compression: compression, what: what)
-            var counted = CountedLayer(sink: sink, activity: activity)
+            var counted = CountedSink(sink, activity)
             try source.read(0..<source.size, into: &counted)
             try sink.finish()
         }
@@ -233,12 +233,3 @@ public struct ImageUnpacker: Sendable {
 }
 
 /// Stored bytes of a layer on their way, counted.
-struct CountedLayer: ByteSink {
-    let sink: LayerUnpacker
-    let activity: Activity
-
-    mutating func write(_ bytes: Span<UInt8>) throws {
-        try sink.write(bytes)
-        activity.advance(by: bytes.count)
-    }
-}

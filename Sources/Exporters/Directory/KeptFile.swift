@@ -59,7 +59,7 @@ final class KeptFile {
         }
         let end = found.offset + count
         return ConcatenatedSource([
-            SliceSource(layer, 0..<found.offset), Landed(file: found.file, size: count),
+            SliceSource(layer, 0..<found.offset), UnwatchedSource(found.file, size: count),
             SliceSource(layer, end..<layer.size),
         ])
     }
@@ -106,29 +106,6 @@ final class KeptFile {
         return names.filter { $0.hasPrefix("\(layer.hex)-") }.reduce(0) { sum, name in
             let status = (try? FileStatus.of("\(target)/\(folder)/\(name)", followsLinks: false)) ?? nil
             return sum + (status?.allocated ?? 0)
-        }
-    }
-}
-
-/// The bytes at the front of a file that grows while they are read.
-private struct Landed: ByteSource {
-    let file: OpenFile
-    let size: Int64
-
-    var backing: ByteBacking { .stream }
-
-    func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
-        var block = [UInt8](repeating: 0, count: FileSource.blockSize)
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            try Task.checkNotInterrupted()
-            let wanted = Int(min(Int64(block.count), range.upperBound - offset))
-            let count = try file.read(at: offset, into: &block, limit: wanted)
-            guard count > 0 else {
-                throw KapsuleError(.unavailable, id: "source.changed", "\(file.path) was cut while it was read")
-            }
-            try sink.write(block.span.extracting(first: count))
-            offset += Int64(count)
         }
     }
 }

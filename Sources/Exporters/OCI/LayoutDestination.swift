@@ -74,7 +74,7 @@ public struct LayoutDestination: ImageDestination {
         }
         let writer = try layout.writer()
         try writer.reserve(blob.size)
-        var sink = CountedBlob(writer: writer, activity: activity)
+        var sink = CountedSink(writer, activity)
         try source.read(0..<source.size, into: &sink)
         _ = try writer.commit(expecting: blob.artifact)
     }
@@ -114,17 +114,6 @@ private final class LazyLayout: Sendable {
     func ifThere() throws -> ImageLayout? {
         if let opened = opened.withLock(\.self) { return opened }
         return try FileStatus.of("\(path)/oci-layout", followsLinks: true) == nil ? nil : try layout()
-    }
-}
-
-/// A blob on its way into a layout, hashed by the writer and counted.
-private struct CountedBlob: ByteSink {
-    var writer: BlobWriter
-    let activity: Activity?
-
-    mutating func write(_ bytes: Span<UInt8>) throws {
-        try writer.write(bytes)
-        activity?.advance(by: bytes.count)
     }
 }
 

@@ -119,7 +119,7 @@ public final class ArchiveDestination: ImageDestination {
         let partial = try partial()
         let room = state.withLock { $0.rooms.byDigest[blob.digest] ?? $0.rooms.add(blob.size) }
         var sink = VerifyingSink(
-            CountedRoom(sink: partial.content(of: room), activity: activity), expecting: blob.artifact,
+            CountedSink(partial.content(of: room), activity), expecting: blob.artifact,
             what: "a blob for \(path)")
         try source.read(0..<source.size, into: &sink)
         try sink.finish()
@@ -204,16 +204,6 @@ public final class ArchiveDestination: ImageDestination {
     }
 
     public func reference(to manifest: Digest) -> String { "oci-archive:\(path)@\(manifest)" }
-}
-
-private struct CountedRoom: ByteSink {
-    var sink: FileSink
-    let activity: Activity?
-
-    mutating func write(_ bytes: Span<UInt8>) throws {
-        try sink.write(bytes)
-        activity?.advance(by: bytes.count)
-    }
 }
 
 /// A blob on its way to its place, hashed by whoever writes it.

@@ -47,7 +47,7 @@ final class PartialArchive: Sendable {
     func holds(_ blob: Artifact, at room: ArchiveRooms.Room) throws -> Bool {
         guard blob.size == room.size else { return false }
         // Other rooms are being written meanwhile, so the file's times move; nobody writes here.
-        let source = StillSource(file: file, size: try file.status().size)
+        let source = UnwatchedSource(file, size: try file.status().size)
         guard try Self.hasHeader(blob, at: room, in: source) else { return false }
         var hasher = HashingSink()
         try source.read(room.contentOffset..<room.contentOffset + room.size, into: &hasher)
@@ -77,29 +77,5 @@ final class PartialArchive: Sendable {
         try file.truncate(to: size)
         try file.synchronize()
         try Directories.rename(path, to: name)
-    }
-}
-
-/// A file of ours that others of our threads write to elsewhere.
-private struct StillSource: ByteSource {
-    let file: OpenFile
-    let size: Int64
-    var backing: ByteBacking { .stream }
-
-    func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
-        var block = [UInt8](repeating: 0, count: FileSource.blockSize)
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            try Task.checkNotInterrupted()
-            let wanted = min(block.count, Int(range.upperBound - offset))
-            let count = try file.read(at: offset, into: &block, limit: wanted)
-            guard count > 0 else {
-                throw KapsuleError(
-                    .unavailable, id: "source.changed", "\(file.path) became shorter while it was read",
-                    remedy: "run the command again")
-            }
-            try sink.write(block.span.extracting(first: count))
-            offset += Int64(count)
-        }
     }
 }

@@ -38,19 +38,7 @@ struct ModelFileInspection {
     /// Reads all of the file.
     func digest(_ progress: any ProgressReporter) throws -> Digest {
         try progress.during("hash \(path)", total: source.size) { activity in
-            var sink = CountedHash(activity: activity)
-            try source.read(0..<source.size, into: &sink)
-            return sink.hash.finalize()
-        }
-    }
-
-    private struct CountedHash: ByteSink, ~Copyable {
-        var hash = HashingSink()
-        let activity: Activity
-
-        mutating func write(_ bytes: Span<UInt8>) {
-            hash.write(bytes)
-            activity.advance(by: bytes.count)
+            try CountedHash.digest(of: source, activity)
         }
     }
 

@@ -88,22 +88,6 @@ struct DirectoryComparison {
     }
 
     private static func digest(of source: any ByteSource, _ activity: Activity?) throws -> Digest {
-        var sink = CountedDigest(activity: activity)
-        try source.read(0..<source.size, into: &sink)
-        return sink.finalize()
+        try CountedHash.digest(of: source, activity)
     }
-}
-
-private struct CountedDigest: ByteSink, ~Copyable {
-    private var hasher = SHA256Hasher()
-    private let activity: Activity?
-
-    init(activity: Activity?) { self.activity = activity }
-
-    mutating func write(_ bytes: Span<UInt8>) {
-        hasher.update(bytes)
-        activity?.advance(by: bytes.count)
-    }
-
-    mutating func finalize() -> Digest { hasher.finalize() }
 }

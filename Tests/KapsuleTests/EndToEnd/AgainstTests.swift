@@ -16,13 +16,13 @@ import Testing
             let whole = try sandbox.done("verify", out, "--against", image)
             #expect(whole.hasPrefix("\(out): 6 files are those of \(image), sha256:"), "\(whole)")
 
-            let folder = "\(sandbox.path)/work/\(out)"
+            let folder = "\(sandbox.path)/desk/\(out)"
             var weights = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/model.safetensors"))
             weights[weights.count - 7] ^= 1
             try weights.write(to: URL(fileURLWithPath: "\(folder)/model.safetensors"))
             try manager.removeItem(atPath: "\(folder)/sub/notes.txt")
             try manager.setAttributes([.posixPermissions: 0o644], ofItemAtPath: "\(folder)/run.sh")
-            try sandbox.directory.write("work/\(out)/sub/new.txt", "new")
+            try sandbox.directory.write("desk/\(out)/sub/new.txt", "new")
             try manager.removeItem(atPath: "\(folder)/tokenizer.json")
             try manager.createSymbolicLink(atPath: "\(folder)/tokenizer.json", withDestinationPath: "config.json")
             let outcome = try sandbox.kapsule("verify", out, "--against", image)
@@ -44,7 +44,7 @@ import Testing
         try sandbox.done("verify", model, "--against", "oci:locked", "--decryption-key", "key.pem")
 
         try sandbox.done("build", "-o", "plain", model)
-        let blobs = "\(sandbox.path)/work/plain/blobs/sha256"
+        let blobs = "\(sandbox.path)/desk/plain/blobs/sha256"
         let layer = try #require(
             try FileManager.default.contentsOfDirectory(atPath: blobs).first {
                 try FileManager.default.attributesOfItem(atPath: "\(blobs)/\($0)")[.size] as? Int ?? 0 > 50_000

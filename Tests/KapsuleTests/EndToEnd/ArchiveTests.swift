@@ -10,11 +10,11 @@ import Testing
     }
 
     private func read(_ sandbox: Sandbox, _ path: String) throws -> [UInt8] {
-        [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(sandbox.path)/work/\(path)")))
+        [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(sandbox.path)/desk/\(path)")))
     }
 
     private func write(_ sandbox: Sandbox, _ path: String, _ bytes: [UInt8]) throws {
-        try Data(bytes).write(to: URL(fileURLWithPath: "\(sandbox.path)/work/\(path)"))
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(sandbox.path)/desk/\(path)"))
     }
 
     /// Where each file of a tar archive without extended headers lies.
@@ -64,7 +64,7 @@ import Testing
         try sandbox.done("verify", "locked.tar")
         #expect(try sandbox.kapsule("export", "locked.tar", "--format", "hf", "-o", "closed").status == 9)
         try sandbox.done("export", "locked.tar", "--format", "hf", "-o", "open", "--decryption-key", "key.pem")
-        #expect(try FileTree("\(sandbox.path)/work/open").differences(from: FileTree(model)) == [])
+        #expect(try FileTree("\(sandbox.path)/desk/open").differences(from: FileTree(model)) == [])
         try sandbox.done("export", "locked.tar", "-o", "opened.tar", "--decryption-key", "key.pem")
         try sandbox.done("verify", "oci-archive:opened.tar")
         try sandbox.done("export", "plain.tar", "--unzip", "-o", "unzipped.tar")
@@ -78,7 +78,7 @@ import Testing
         let digest = try EndToEnd.digest(in: try sandbox.done("build", "-t", "acme/m:1", "-o", "ours.tar", model))
         #expect(try sandbox.skopeo("inspect", "--format", "{{.Digest}}", "oci-archive:ours.tar") == "\(digest)\n")
         try sandbox.skopeo("copy", "oci-archive:ours.tar", "oci:layout:1")
-        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/work/layout", tag: "1")
+        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/desk/layout", tag: "1")
         #expect(try FileTree("\(unpacked)/models").differences(from: FileTree(model)) == [])
 
         try sandbox.skopeo("copy", "oci:layout:1", "oci-archive:theirs.tar:seven")
@@ -87,12 +87,12 @@ import Testing
             let out = "out-\(UUID().uuidString)"
             try sandbox.done("export", archive, "--format", "hf", "-o", out)
             #expect(
-                try FileTree("\(sandbox.path)/work/\(out)").differences(from: FileTree(model)) == [])
+                try FileTree("\(sandbox.path)/desk/\(out)").differences(from: FileTree(model)) == [])
         }
         // Read in place, a build on it has nothing but to name the same layers.
         let store = try EndToEnd.digest(in: try sandbox.done("build", "-t", "again:1", "oci-archive:ours.tar:1"))
         #expect(store == digest)
-        try sandbox.directory.write("work/sub/Modelfile", "FROM oci-archive:../ours.tar\n")
+        try sandbox.directory.write("desk/sub/Modelfile", "FROM oci-archive:../ours.tar\n")
         #expect(try EndToEnd.digest(in: try sandbox.done("build", "-t", "again:2", "sub")) == digest)
     }
 
@@ -135,7 +135,7 @@ import Testing
         #expect(fetched(first.name), "\(pull.errors)")
         #expect(!fetched(second.name), "\(pull.errors)")
         #expect(try read(sandbox, "m.tar") == whole)
-        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/m.tar.partial"))
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/m.tar.partial"))
     }
 
     @Test func aKilledPullGoesOnAndLeavesNothingUnderTheName() throws {
@@ -148,8 +148,8 @@ import Testing
         let pid = child.pid
         relay.after(8_000_000, .down) { _ = Glibc.kill(pid, SIGKILL) }
         #expect(try child.wait().status != 0)
-        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/m.tar"))
-        #expect(FileManager.default.fileExists(atPath: "\(sandbox.path)/work/m.tar.partial"))
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/m.tar"))
+        #expect(FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/m.tar.partial"))
         try sandbox.done("pull", "-o", "m.tar", "\(relay.host)/m:1")
         try sandbox.done("verify", "m.tar")
     }
@@ -183,9 +183,9 @@ import Testing
         try sandbox.done("build", "-t", "m:1", "-o", "m.tar", model)
         try sandbox.tool("gzip", ["-k", "m.tar"])
         try sandbox.tool("tar", ["-cf", "other.tar", "m"])
-        try sandbox.directory.write("work/d/manifest.json", "[]")
+        try sandbox.directory.write("desk/d/manifest.json", "[]")
         try sandbox.tool("tar", ["-C", "d", "-cf", "docker.tar", "manifest.json"])
-        try sandbox.directory.write("work/text.tar", "hello")
+        try sandbox.directory.write("desk/text.tar", "hello")
         for (file, message) in [
             ("m.tar.gz", "m.tar.gz is compressed, and an archive is read in place"),
             ("other.tar", "other.tar is a tar archive without index.json"),
@@ -208,7 +208,7 @@ import Testing
         #expect(refused.status == 6)
         #expect(refused.errors.contains("m.tar is there already, and holds another image"))
         try sandbox.done("build", "-t", "m:1", "--force", "-o", "m.tar", other)
-        try sandbox.directory.write("work/notes.tar", "mine")
+        try sandbox.directory.write("desk/notes.tar", "mine")
         #expect(try sandbox.kapsule("build", "-o", "notes.tar", model).status == 6)
         #expect(try read(sandbox, "notes.tar") == Array("mine".utf8))
     }
@@ -223,13 +223,13 @@ import Testing
         }
         #expect(try sandbox.done("verify", "oci:layout").hasSuffix("2 images are whole, 5 blobs"))
         let layer = try #require(
-            try FileManager.default.contentsOfDirectory(atPath: "\(sandbox.path)/work/layout/blobs/sha256").sorted()
+            try FileManager.default.contentsOfDirectory(atPath: "\(sandbox.path)/desk/layout/blobs/sha256").sorted()
                 .first {
                     try read(sandbox, "layout/blobs/sha256/\($0)").count > 50_000
                 })
         var bytes = try read(sandbox, "layout/blobs/sha256/\(layer)")
         bytes[2000] ^= 1
-        try FileManager.default.removeItem(atPath: "\(sandbox.path)/work/layout/blobs/sha256/\(layer)")
+        try FileManager.default.removeItem(atPath: "\(sandbox.path)/desk/layout/blobs/sha256/\(layer)")
         try write(sandbox, "layout/blobs/sha256/\(layer)", bytes)
         #expect(try sandbox.kapsule("verify", "oci:layout").status == 8)
     }

@@ -11,7 +11,7 @@ import Testing
     private func files(_ sandbox: Sandbox, _ image: String) throws -> [String] {
         let out = "out-\(UUID().uuidString)"
         try sandbox.done("export", "--format", "hf", "-o", out, image)
-        return try FileTree("\(sandbox.path)/work/\(out)").files
+        return try FileTree("\(sandbox.path)/desk/\(out)").files
     }
 
     struct Choice: Sendable, CustomTestStringConvertible {
@@ -48,7 +48,7 @@ import Testing
     ]) func choosesFiles(_ choice: Choice) throws {
         let sandbox = try Sandbox()
         let model = try sandbox.context("m", modelfile: choice.modelfile) { try SampleModel.writeFew(to: $0) }
-        if let text = choice.ignoreFile { try sandbox.directory.write("work/m/.kapsuleignore", text) }
+        if let text = choice.ignoreFile { try sandbox.directory.write("desk/m/.kapsuleignore", text) }
         let outcome = try sandbox.start(["build", "-t", "m:1"] + choice.options + [model]).wait()
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(try files(sandbox, "m:1") == choice.files)
@@ -66,10 +66,10 @@ import Testing
                 $0["mediaType"] as? String == "application/vnd.oci.image.layer.v1.tar+gzip"
             })
         try sandbox.skopeo("copy", "docker://\(image)", "oci:copy:1")
-        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/work/copy", tag: "1")
+        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/desk/copy", tag: "1")
         #expect(try FileTree("\(unpacked)/models").differences(from: FileTree(model)) == [])
         try sandbox.done("pull", "--format", "hf", "-o", "out", image)
-        #expect(try FileTree("\(sandbox.path)/work/out").differences(from: FileTree(model)) == [])
+        #expect(try FileTree("\(sandbox.path)/desk/out").differences(from: FileTree(model)) == [])
         // Unpacked on the way in, it is what an uncompressed build gives.
         try sandbox.done("build", "-t", "plain:1", model)
         try sandbox.done("pull", "--unzip", "-o", "unzipped", image)
@@ -100,7 +100,7 @@ import Testing
                     ]))
             #expect(seen["Architecture"] as? String == architecture)
             try sandbox.done("pull", "--platform", "linux/\(architecture)", "--format", "hf", "-o", architecture, image)
-            #expect(try FileTree("\(sandbox.path)/work/\(architecture)").differences(from: FileTree(model)) == [])
+            #expect(try FileTree("\(sandbox.path)/desk/\(architecture)").differences(from: FileTree(model)) == [])
         }
         let described = try EndToEnd.object(try sandbox.done("inspect", "--json", image))
         #expect(described["digest"] as? String == digest)
@@ -114,12 +114,12 @@ import Testing
         // A base that umoci has made, with a shell that is none.
         try sandbox.tool("umoci", ["init", "--layout", "base"])
         try sandbox.tool("umoci", ["new", "--image", "base:1"])
-        let shell = try sandbox.directory.write("work/sh", "#!shell\n")
+        let shell = try sandbox.directory.write("desk/sh", "#!shell\n")
         try sandbox.tool("umoci", ["insert", "--rootless", "--image", "base:1", shell, "/bin/sh"])
         try sandbox.tool("umoci", ["config", "--image", "base:1", "--config.user", "1010", "--config.env", "A=b"])
         let model = try sandbox.context("m", modelfile: "FROM .\n")
         try sandbox.done("build", "--base", "oci:base:1", "-t", "m:1", "-o", "layout", model)
-        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/work/layout", tag: "1")
+        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/desk/layout", tag: "1")
         #expect(try FileTree("\(unpacked)/models").differences(from: FileTree(model)) == [])
         #expect(FileManager.default.fileExists(atPath: "\(unpacked)/bin/sh"))
         let seen = try EndToEnd.object(try sandbox.skopeo("inspect", "oci:layout:1"))
@@ -145,7 +145,7 @@ import Testing
             digests.insert(try EndToEnd.digest(in: reference))
             try sandbox.done("export", "--format", "hf", "--force", "-o", "out", name)
             #expect(
-                try sandbox.directory.read("work/out/Modelfile")
+                try sandbox.directory.read("desk/out/Modelfile")
                     == Array("FROM .\nSYSTEM two\nPARAMETER temperature 0.5\n".utf8))
         }
         #expect(digests.count == 1)
@@ -164,8 +164,8 @@ import Testing
         #expect(outcome.errors == "")
         let digest = try EndToEnd.digest(in: String(outcome.output.dropLast()))
         #expect(outcome.output == "m@\(digest)\n")
-        #expect(try sandbox.directory.read("work/id") == Array(digest.utf8))
-        let about = try EndToEnd.object(String(decoding: try sandbox.directory.read("work/about.json"), as: UTF8.self))
+        #expect(try sandbox.directory.read("desk/id") == Array(digest.utf8))
+        let about = try EndToEnd.object(String(decoding: try sandbox.directory.read("desk/about.json"), as: UTF8.self))
         #expect(about["containerimage.digest"] as? String == digest)
         #expect(about["image.name"] as? String == "m:1,m:two")
         let described = try EndToEnd.object(try sandbox.done("inspect", "--json", "m:two"))
@@ -213,7 +213,7 @@ import Testing
             try #require(
                 try sandbox.start(["pull", "--format", "hf", "-o", out] + option + [image]).wait().status == 0)
             #expect(relay.down < 200_000)
-            let files = try FileTree("\(sandbox.path)/work/\(out)").files
+            let files = try FileTree("\(sandbox.path)/desk/\(out)").files
             #expect(files.contains("config.json") && files.contains("tokenizer.json"))
             #expect(!files.contains("model.safetensors") && !files.contains("sub/notes.txt"))
         }
@@ -241,13 +241,13 @@ import Testing
     @Test func twoLinksToOneFileAreTwoFiles() throws {
         let sandbox = try Sandbox()
         let model = try sandbox.context("m", modelfile: "FROM .\nADAPTER ./one.txt\n")
-        try sandbox.directory.write("work/m/one.txt", "equal")
+        try sandbox.directory.write("desk/m/one.txt", "equal")
         for name in ["two.txt", "three.txt"] {
             try FileManager.default.createSymbolicLink(
                 atPath: "\(model)/\(name)", withDestinationPath: "one.txt")
         }
         try sandbox.done("build", "--no-check", "--format", "hf", "-o", "out", model)
-        let files = try FileTree("\(sandbox.path)/work/out").files
+        let files = try FileTree("\(sandbox.path)/desk/out").files
         #expect(Set(files).isSuperset(of: ["one.txt", "two.txt", "three.txt"]), "\(files)")
     }
 }

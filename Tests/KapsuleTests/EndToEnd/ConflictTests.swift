@@ -46,7 +46,7 @@ import Testing
     @Test func anOccupiedDirectoryIsNoLayout() throws {
         let sandbox = try Sandbox()
         let context = try sandbox.context("m", modelfile: "FROM .\n")
-        try sandbox.directory.write("work/out/precious.txt", "mine")
+        try sandbox.directory.write("desk/out/precious.txt", "mine")
         let outcome = try sandbox.kapsule("build", "-q", "-t", "m:1", "-o", "out", context)
         #expect(outcome.status == 6)
         #expect(
@@ -55,24 +55,24 @@ import Testing
                 help: name an empty directory, or one that is a layout already
 
                 """)
-        #expect(try FileTree("\(sandbox.path)/work/out").files == ["precious.txt"])
+        #expect(try FileTree("\(sandbox.path)/desk/out").files == ["precious.txt"])
     }
 
     @Test func filesThatDifferAreKeptUnlessForced() throws {
         let sandbox = try Sandbox()
         let context = try sandbox.context("m", modelfile: "FROM .\n")
         try sandbox.done("build", "-t", "m:1", context)
-        try sandbox.directory.write("work/out/config.json", "mine")
-        try sandbox.directory.write("work/out/other.txt", "mine too")
+        try sandbox.directory.write("desk/out/config.json", "mine")
+        try sandbox.directory.write("desk/out/other.txt", "mine too")
         let outcome = try sandbox.kapsule("export", "--format", "hf", "-o", "out", "m:1")
         #expect(outcome.status == 6)
         #expect(outcome.errors.contains("out/config.json is there already, with other content"))
-        #expect(try sandbox.directory.read("work/out/config.json") == Array("mine".utf8))
-        #expect(try sandbox.directory.read("work/out/other.txt") == Array("mine too".utf8))
-        #expect(try !FileTree("\(sandbox.path)/work/out").files.contains("weights.bin"))
+        #expect(try sandbox.directory.read("desk/out/config.json") == Array("mine".utf8))
+        #expect(try sandbox.directory.read("desk/out/other.txt") == Array("mine too".utf8))
+        #expect(try !FileTree("\(sandbox.path)/desk/out").files.contains("weights.bin"))
         try sandbox.done("export", "--format", "hf", "--force", "-o", "out", "m:1")
         #expect(
-            try FileTree("\(sandbox.path)/work/out").differences(from: FileTree(context)) == ["only here: other.txt"])
+            try FileTree("\(sandbox.path)/desk/out").differences(from: FileTree(context)) == ["only here: other.txt"])
         #expect(sandbox.debris == [])
     }
 }

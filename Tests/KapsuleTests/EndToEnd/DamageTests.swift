@@ -46,7 +46,7 @@ import Testing
         bytes[1000] ^= 1
         try Data(bytes).write(to: URL(fileURLWithPath: place.registry.blob(layer)))
         try place.expectRefusal(8, layer)
-        let out = "\(place.sandbox.path)/work/out"
+        let out = "\(place.sandbox.path)/desk/out"
         #expect((try? FileTree(out).files)?.contains("weights.bin") != true)
         #expect(try place.sandbox.kapsule("verify", place.image).status == 8)
     }
@@ -112,7 +112,7 @@ import Testing
         let registry = try ThrowawayRegistry()
         let sandbox = try Sandbox()
         let maker = "\(TestProgram.directory)/hostile_image.py"
-        try python.run([maker, "\(sandbox.path)/work/evil", path])
+        try python.run([maker, "\(sandbox.path)/desk/evil", path])
         let image = "\(registry.host)/evil:1"
         try sandbox.done("push", "oci:evil:1", image)
         let pulled = try sandbox.kapsule("pull", "-q", "--format", "hf", "-o", "deep/out", image)
@@ -121,7 +121,7 @@ import Testing
         #expect([0, 8].contains(pulled.status), "\(pulled.errors)")
         if path.hasPrefix("models") { #expect(pulled.status == 8, "\(pulled.errors)") }
         #expect([0, 8].contains(built.status), "\(built.errors)")
-        let stray = try FileTree(sandbox.path).files.filter { $0.hasSuffix("/evil") && !$0.hasPrefix("work/evil/") }
+        let stray = try FileTree(sandbox.path).files.filter { $0.hasSuffix("/evil") && !$0.hasPrefix("desk/evil/") }
         #expect(stray == [])
         #expect(!FileManager.default.fileExists(atPath: "/evil"))
         #expect(sandbox.debris == [])

@@ -44,15 +44,15 @@ import Testing
         #expect(try !place.isStored("a secret of the house"))
 
         try sandbox.done("pull", "--format", "hf", "-o", "ours", "--decryption-key", "alice.pem", image)
-        #expect(try place.differences(in: "\(sandbox.path)/work/ours") == [])
+        #expect(try place.differences(in: "\(sandbox.path)/desk/ours") == [])
         try sandbox.skopeo("copy", "--decryption-key", "alice.pem", "docker://\(image)", "oci:theirs:1")
-        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/work/theirs", tag: "1")
+        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/desk/theirs", tag: "1")
         #expect(try place.differences(in: "\(unpacked)/models") == [])
 
         for key in [["--decryption-key", "bob.pem"], []] {
             let refused = try sandbox.start(["pull", "--format", "hf", "-o", "none"] + key + [image]).wait()
             #expect(refused.status == 9 && refused.output.isEmpty, "\(refused.errors)")
-            #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/none"))
+            #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/none"))
         }
         #expect(sandbox.debris == [])
     }
@@ -66,7 +66,7 @@ import Testing
         try sandbox.done(
             "recipients", "add", image, "--decryption-key", "alice.pem", "--encryption-key", "bob.pub.pem")
         try sandbox.done("pull", "--format", "hf", "-o", "ours", "--decryption-key", "bob.pem", image)
-        #expect(try place.differences(in: "\(sandbox.path)/work/ours") == [])
+        #expect(try place.differences(in: "\(sandbox.path)/desk/ours") == [])
         try sandbox.skopeo("copy", "--decryption-key", "bob.pem", "docker://\(image)", "oci:theirs:1")
         try sandbox.done("recipients", "rm", image, "1")
         #expect(try sandbox.kapsule("pull", "--decryption-key", "alice.pem", "-o", "none", image).status == 9)
@@ -88,14 +88,14 @@ import Testing
     @Test func logsAndArgumentsHoldNoSecret() throws {
         let place = try Place()
         let (sandbox, image) = (place.sandbox, place.image)
-        try sandbox.directory.write("work/word", "open sesame")
+        try sandbox.directory.write("desk/word", "open sesame")
         try sandbox.done("keygen", "-o", "carol", "--bits", "2048", "--passphrase-file", "word")
         let login = ["--username", TokenServer.user, "--password-stdin", "--debug"]
         let commands = [
             ["build", "-t", image, "--encryption-key", "carol.pub.pem"] + login + [place.model],
             ["pull", "--format", "hf", "-o", "out", "--decryption-key", "carol.pem:file=word"] + login + [image],
         ]
-        let keyText = try String(contentsOfFile: "\(sandbox.path)/work/carol.pem", encoding: .utf8)
+        let keyText = try String(contentsOfFile: "\(sandbox.path)/desk/carol.pem", encoding: .utf8)
         let secrets =
             [TokenServer.password, "open sesame", Data(TokenServer.password.utf8).base64EncodedString(), "Bearer ey"]
             + keyText.split(separator: "\n").filter { !$0.hasPrefix("-") }.map(String.init)

@@ -38,7 +38,7 @@ extension Sandbox {
 
     /// Unpacks an image of a layout with umoci; gives the folder that became the image's root.
     func unpackedByUmoci(_ layout: String, tag: String) throws -> String {
-        let bundle = "\(path)/work/bundle-\(UUID().uuidString)"
+        let bundle = "\(path)/desk/bundle-\(UUID().uuidString)"
         try tool("umoci", ["unpack", "--rootless", "--image", "\(layout):\(tag)", bundle])
         return "\(bundle)/rootfs"
     }

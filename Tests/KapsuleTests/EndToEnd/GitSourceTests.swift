@@ -89,14 +89,14 @@ import Testing
     }
 
     private func checkWhole(_ repository: Repository, ignoring: Set<String> = []) throws {
-        let out = try FileTree("\(repository.sandbox.path)/work/out")
+        let out = try FileTree("\(repository.sandbox.path)/desk/out")
         #expect(out.files.contains("sub dir/link.json"))
         let differences = try out.differences(
             from: FileTree(repository.path),
             ignoring: ignoring.union(["Modelfile", ".gitattributes", "sub dir/link.json"]))
         #expect(differences.filter { !$0.hasPrefix("only there: .git/") } == [])
         #expect(
-            try repository.sandbox.directory.read("work/out/sub dir/link.json") == Array(#"{"model_type":"bert"}"#.utf8)
+            try repository.sandbox.directory.read("desk/out/sub dir/link.json") == Array(#"{"model_type":"bert"}"#.utf8)
         )
     }
 
@@ -123,7 +123,7 @@ import Testing
             try sandbox.done(
                 "build", "--format", "hf", "-o", "out", "--force", "--metadata-file", "made.json",
                 "git+file://\(repository.path)\(revision)")
-            let made = try EndToEnd.object(String(decoding: sandbox.directory.read("work/made.json"), as: UTF8.self))
+            let made = try EndToEnd.object(String(decoding: sandbox.directory.read("desk/made.json"), as: UTF8.self))
             let model = try #require(made["kapsule.model"] as? [String: Any])
             #expect(model["revision"] as? String == commit)
             #expect(model["identity"] as? String == "repo@\(commit)")
@@ -213,7 +213,7 @@ import Testing
         let outcome = try build(repository.sandbox, "git+\(server.base)/m.git")
         #expect(outcome.status == 8, "\(outcome.errors)")
         #expect(outcome.errors.contains("is not what its source promised"))
-        #expect(!FileManager.default.fileExists(atPath: "\(repository.sandbox.path)/work/out/model.safetensors"))
+        #expect(!FileManager.default.fileExists(atPath: "\(repository.sandbox.path)/desk/out/model.safetensors"))
     }
 
     @Test func addressesThatExpireAreAskedForAgain() throws {

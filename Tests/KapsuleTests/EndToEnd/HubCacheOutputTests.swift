@@ -73,7 +73,7 @@ import Testing
         let sandbox = try Sandbox()
         let model = try model(sandbox)
         #expect(try build(sandbox, model, "dest=cache").status == 0)
-        let folder = "\(sandbox.path)/work/cache/models--acme--tiny"
+        let folder = "\(sandbox.path)/desk/cache/models--acme--tiny"
         let manager = FileManager.default
         let link = try manager.destinationOfSymbolicLink(
             atPath: "\(folder)/snapshots/\(Self.commit)/sub/deeper/copy.txt")
@@ -90,7 +90,7 @@ import Testing
         let sandbox = try Sandbox()
         let model = try model(sandbox)
         #expect(try build(sandbox, model, "dest=cache").status == 0)
-        let blobs = URL(fileURLWithPath: "\(sandbox.path)/work/cache/models--acme--tiny/blobs")
+        let blobs = URL(fileURLWithPath: "\(sandbox.path)/desk/cache/models--acme--tiny/blobs")
         let largest = try #require(
             try FileManager.default.contentsOfDirectory(at: blobs, includingPropertiesForKeys: [.fileSizeKey]).max {
                 try $0.resourceValues(forKeys: [.fileSizeKey]).fileSize! < $1.resourceValues(forKeys: [.fileSizeKey])
@@ -108,7 +108,7 @@ import Testing
             try sandbox.done(
                 "build", "-o", "type=hf-cache,dest=cache,ref=pr/1", "--model-id", "acme/tiny@\(commit)", model)
             #expect(
-                try String(contentsOfFile: "\(sandbox.path)/work/cache/models--acme--tiny/refs/pr/1", encoding: .utf8)
+                try String(contentsOfFile: "\(sandbox.path)/desk/cache/models--acme--tiny/refs/pr/1", encoding: .utf8)
                     == commit)
         }
     }
@@ -124,6 +124,6 @@ import Testing
         let outcome = try sandbox.kapsule("build", "-o", "type=hf-cache,dest=cache", "--model-id", identity, model)
         #expect(outcome.status == 2)
         #expect(outcome.errors.contains(reason), "\(outcome.errors)")
-        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/cache"))
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/cache"))
     }
 }

@@ -81,13 +81,13 @@ import Testing
         let sandbox = try Sandbox()
         let slow = try slowHub(sandbox, seed: seed)
         let command = ["build", "--format", "hf", "-o", "out", "hf://acme/m"]
-        let partial = "\(sandbox.path)/work/out/.kapsule-partial"
+        let partial = "\(sandbox.path)/desk/out/.kapsule-partial"
         for _ in 0..<3 {
             let target = size(partial) + Int.random(in: 1...13_000_000, using: &random)
             try kill(sandbox, command) { size(partial) >= target }
         }
         // Nothing has its name before all of it is there.
-        #expect(try FileTree("\(sandbox.path)/work/out").files.allSatisfy { $0.hasPrefix(".kapsule-partial/") })
+        #expect(try FileTree("\(sandbox.path)/desk/out").files.allSatisfy { $0.hasPrefix(".kapsule-partial/") })
         let left = try leftOfLarge(partial)
         let hub = try freshHub(sandbox)
         let outcome = try sandbox.start(command).wait()
@@ -98,7 +98,7 @@ import Testing
         }
         #expect(left.isEmpty || starts.filter { $0 < left[0] }.count <= (Self.large >> 23) + 2)
         #expect(
-            try FileTree("\(sandbox.path)/work/out").differences(
+            try FileTree("\(sandbox.path)/desk/out").differences(
                 from: FileTree("\(sandbox.path)/hub/acme/m"), ignoring: ["Modelfile"]) == [])
         #expect(sandbox.debris == [])
         withExtendedLifetime(slow) {}
@@ -109,7 +109,7 @@ import Testing
         let slow = try slowHub(sandbox, seed: 7)
         try slow.setFaults([["on": "cdn", "match": "model-2*", "rate": 4_000_000]])
         let command = ["build", "-t", "m:1", "hf://acme/m"] + (place == "layout" ? ["-o", "layout"] : [])
-        let blobs = place == "layout" ? "\(sandbox.path)/work/layout/blobs/sha256" : "\(sandbox.store)/blobs/sha256"
+        let blobs = place == "layout" ? "\(sandbox.path)/desk/layout/blobs/sha256" : "\(sandbox.store)/blobs/sha256"
         try kill(sandbox, command) { size(blobs) > Self.large }
         try #require(size(blobs) > Self.large && size(blobs) < 2 * Self.large)
         let hub = try freshHub(sandbox)
@@ -127,7 +127,7 @@ import Testing
         let sandbox = try Sandbox()
         let slow = try slowHub(sandbox, seed: 3)
         let command = ["build", "-o", "type=hf-cache,dest=cache", "hf://acme/m"]
-        let model = "\(sandbox.path)/work/cache/models--acme--m"
+        let model = "\(sandbox.path)/desk/cache/models--acme--m"
         try kill(sandbox, command) { size("\(model)/.kapsule-partial") > 8_000_000 }
         let left = try leftOfLarge("\(model)/.kapsule-partial")
         #expect(!left.isEmpty)

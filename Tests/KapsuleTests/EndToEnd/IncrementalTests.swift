@@ -19,7 +19,7 @@ import Testing
         #expect(first.status == 0, "\(first.errors)")
         #expect(first.bytesRead > weights)
 
-        try sandbox.directory.write("work/model/Modelfile", "FROM .\nPARAMETER temperature 0.9\n")
+        try sandbox.directory.write("desk/model/Modelfile", "FROM .\nPARAMETER temperature 0.9\n")
         let plan = try EndToEnd.object(try sandbox.done("plan", "-t", "m:2", "--format", "json", model))
         let nodes = try #require(plan["nodes"] as? [[String: Any]])
         let transfers = nodes.filter { $0["kind"] as? String == "TRANSFER" }
@@ -55,7 +55,7 @@ import Testing
         try sandbox.done("build", "-t", "\(relay.host)/m:1", model)
         #expect(relay.up > 16 << 20)
         relay.reset()
-        try sandbox.directory.write("work/model/Modelfile", "FROM .\nSYSTEM new\n")
+        try sandbox.directory.write("desk/model/Modelfile", "FROM .\nSYSTEM new\n")
         let again = try sandbox.start(["build", "-t", "\(relay.host)/m:2", model]).wait()
         #expect(again.status == 0, "\(again.errors)")
         #expect(relay.up < 40_000)

@@ -32,7 +32,7 @@ import Testing
         try sandbox.done("verify", "m:1")
         try sandbox.done("prune")
         try sandbox.done("export", "--format", "hf", "-o", "out", "m:1")
-        #expect(try FileTree("\(sandbox.path)/work/out").differences(from: FileTree(model)) == [])
+        #expect(try FileTree("\(sandbox.path)/desk/out").differences(from: FileTree(model)) == [])
         #expect(sandbox.debris == [])
     }
 
@@ -55,8 +55,8 @@ import Testing
         }
         let again = try sandbox.start(command("out"), key).wait()
         #expect(again.status == 0 && again.output == whole.output, "\(again.errors)")
-        let files = try FileTree("\(sandbox.path)/work/out").files
-        #expect(files == (try FileTree("\(sandbox.path)/work/whole").files))
+        let files = try FileTree("\(sandbox.path)/desk/out").files
+        #expect(files == (try FileTree("\(sandbox.path)/desk/whole").files))
         #expect(sandbox.debris == [])
     }
 
@@ -97,7 +97,7 @@ import Testing
             try Self.kill(sandbox, command, relay, .down, &random)
             if way == 2 {
                 // What has its name is whole.
-                let there = try FileTree("\(sandbox.path)/work/out")
+                let there = try FileTree("\(sandbox.path)/desk/out")
                 let differences = try there.differences(from: FileTree(model)).filter { !$0.hasPrefix("only there") }
                 #expect(differences.filter { !$0.contains(".kapsule-") } == [])
             }
@@ -113,7 +113,7 @@ import Testing
             try sandbox.done("export", "--format", "hf", "-o", "out", "oci:layout:1")
         default: break
         }
-        #expect(try FileTree("\(sandbox.path)/work/out").differences(from: FileTree(model)) == [])
+        #expect(try FileTree("\(sandbox.path)/desk/out").differences(from: FileTree(model)) == [])
         #expect(sandbox.debris == [])
     }
 

@@ -43,7 +43,7 @@ import Testing
             #expect(outcome.errors.contains("--no-check builds it as it is"))
             #expect(outcome.output == "")
         }
-        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/out"))
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/out"))
         let unchecked = try sandbox.kapsule("build", "-o", "out", "--no-check", model)
         #expect(unchecked.status == 0)
     }
@@ -64,10 +64,10 @@ import Testing
         #expect(
             excluded.errors.contains("warning: model.safetensors.index.json needs model-2.safetensors, which the build")
         )
-        try sandbox.directory.write("work/model/Modelfile", "FROM .\nEXCLUDE model-2.*\n")
+        try sandbox.directory.write("desk/model/Modelfile", "FROM .\nEXCLUDE model-2.*\n")
         #expect(try sandbox.kapsule("build", "-o", "b", model).errors.contains("the model is not whole"))
-        try sandbox.directory.write("work/model/Modelfile", "FROM .\n")
-        try sandbox.directory.write("work/model/.kapsuleignore", "model-2.*\n")
+        try sandbox.directory.write("desk/model/Modelfile", "FROM .\n")
+        try sandbox.directory.write("desk/model/.kapsuleignore", "model-2.*\n")
         #expect(try sandbox.kapsule("build", "-o", "c", model).errors.contains("the model is not whole"))
     }
 
@@ -94,7 +94,7 @@ import Testing
 
     @Test func aBuildWarnsOfAConfigThatIsNoJSON() throws {
         let model = try model([("config.json", Array("{\"a\":".utf8)), ("notes.txt", [65])])
-        try sandbox.directory.write("work/model/tokenizer.json", "[")
+        try sandbox.directory.write("desk/model/tokenizer.json", "[")
         let outcome = try sandbox.kapsule("build", "-o", "out", model)
         #expect(outcome.status == 0)
         #expect(outcome.errors.contains("warning: tokenizer.json is no JSON object"))
@@ -138,7 +138,7 @@ import Testing
     }
 
     @Test func inspectTellsWhatAGGUFFileIs() throws {
-        let path = try sandbox.directory.write("work/m.gguf", GGUFBytes.sample().bytes)
+        let path = try sandbox.directory.write("desk/m.gguf", GGUFBytes.sample().bytes)
         let text = try sandbox.done("inspect", "m.gguf")
         for line in [
             "Name:          m.gguf", "Kind:          GGUF model, version 3", "Architecture:  llama",
@@ -159,8 +159,8 @@ import Testing
     }
 
     @Test func inspectTellsWhatSafetensorsAndAnIndexHold() throws {
-        try sandbox.directory.write("work/model-1.safetensors", Self.weights("a", 10))
-        try sandbox.directory.write("work/model.safetensors.index.json", Self.index)
+        try sandbox.directory.write("desk/model-1.safetensors", Self.weights("a", 10))
+        try sandbox.directory.write("desk/model.safetensors.index.json", Self.index)
         let file = try json("model-1.safetensors")
         #expect(file["kind"] as? String == "safetensors")
         #expect(file["parameters"] as? Int == 10)
@@ -169,11 +169,11 @@ import Testing
             return parts?.map { $0["problem"] as? String } ?? []
         }
         #expect(try problems() == [nil, "missing"])
-        try sandbox.directory.write("work/model-2.safetensors", Self.weights("c", 20))
+        try sandbox.directory.write("desk/model-2.safetensors", Self.weights("c", 20))
         #expect(try problems() == [nil, "lacks 1 tensors: b"])
-        try sandbox.directory.write("work/model-2.safetensors", Array(Self.weights("b", 20).dropLast()))
+        try sandbox.directory.write("desk/model-2.safetensors", Array(Self.weights("b", 20).dropLast()))
         #expect(try problems()[1]?.hasPrefix("it ends at byte") == true)
-        try sandbox.directory.write("work/model-2.safetensors", Self.weights("b", 21))
+        try sandbox.directory.write("desk/model-2.safetensors", Self.weights("b", 21))
         #expect(
             try sandbox.done("inspect", "model.safetensors.index.json")
                 .contains("the index says 30 bytes of tensors, and the files have 31"))
@@ -181,19 +181,19 @@ import Testing
 
     @Test func inspectReadsConfigs() throws {
         try sandbox.directory.write(
-            "work/config.json", #"{"architectures":["LlamaForCausalLM"],"model_type":"llama","torch_dtype":"float16"}"#)
+            "desk/config.json", #"{"architectures":["LlamaForCausalLM"],"model_type":"llama","torch_dtype":"float16"}"#)
         #expect(try sandbox.done("inspect", "config.json").contains("Architecture:  LlamaForCausalLM\n"))
         #expect(try json("config.json")["precision"] as? String == "float16")
-        try sandbox.directory.write("work/generation_config.json", #"{"temperature":0.6}"#)
+        try sandbox.directory.write("desk/generation_config.json", #"{"temperature":0.6}"#)
         #expect(try sandbox.done("inspect", "generation_config.json").contains("  temperature  0.6"))
-        try sandbox.directory.write("work/tokenizer.json", #"{"model":{"type":"BPE","vocab":{"a":0}}}"#)
+        try sandbox.directory.write("desk/tokenizer.json", #"{"model":{"type":"BPE","vocab":{"a":0}}}"#)
         #expect(try sandbox.done("inspect", "tokenizer.json").contains("Vocabulary:    1 tokens"))
-        try sandbox.directory.write("work/tokenizer_config.json", #"{"chat_template":"{{ x }}"}"#)
+        try sandbox.directory.write("desk/tokenizer_config.json", #"{"chat_template":"{{ x }}"}"#)
         #expect(try json("tokenizer_config.json")["chatTemplate"] as? String == "{{ x }}")
     }
 
     @Test func inspectRefusesWhatIsDamagedAndFlagsThatMeanNothing() throws {
-        try sandbox.directory.write("work/m.gguf", Array(GGUFBytes.sample().bytes.dropLast()))
+        try sandbox.directory.write("desk/m.gguf", Array(GGUFBytes.sample().bytes.dropLast()))
         let damaged = try sandbox.kapsule("inspect", "m.gguf")
         #expect(damaged.status == 8)
         #expect(damaged.errors.hasPrefix("error: m.gguf ends at byte"))
@@ -210,14 +210,14 @@ import Testing
     @Test func hostileHeadersTakeLittleMemory() throws {
         guard let time = try Tool.find("time") else { return }
         for (name, bytes) in HostileHeaders.all {
-            let path = try sandbox.directory.write("work/\(name)", bytes)
-            let report = "\(sandbox.path)/work/memory"
+            let path = try sandbox.directory.write("desk/\(name)", bytes)
+            let report = "\(sandbox.path)/desk/memory"
             let outcome = try Child(
                 time.path, ["-f", "%M", "-o", report, Sandbox.program, "inspect", "--json", path],
-                environment: sandbox.environment, in: "\(sandbox.path)/work"
+                environment: sandbox.environment, in: "\(sandbox.path)/desk"
             ).wait()
             #expect(outcome.hasExited && [0, 8].contains(outcome.status), "\(name): \(outcome.errors.prefix(500))")
-            let lines = String(decoding: try sandbox.directory.read("work/memory"), as: UTF8.self).split(
+            let lines = String(decoding: try sandbox.directory.read("desk/memory"), as: UTF8.self).split(
                 separator: "\n")
             let kibibytes = try #require(lines.last.flatMap { Int($0) })
             #expect(kibibytes < 100 << 10, "\(name) took \(kibibytes) KiB: \(outcome.errors.prefix(200))")

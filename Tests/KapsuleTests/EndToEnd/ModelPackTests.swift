@@ -11,7 +11,7 @@ import Testing
     }
 
     private func manifest(_ sandbox: Sandbox, _ digest: String, of layout: String) throws -> [String: Any] {
-        let path = "\(sandbox.path)/work/\(layout)/blobs/sha256/\(digest.replacingOccurrences(of: "sha256:", with: ""))"
+        let path = "\(sandbox.path)/desk/\(layout)/blobs/sha256/\(digest.replacingOccurrences(of: "sha256:", with: ""))"
         return try EndToEnd.object(String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self))
     }
 
@@ -20,7 +20,7 @@ import Testing
     }
 
     private func isModel(_ sandbox: Sandbox, _ out: String, _ model: String) throws -> Bool {
-        try FileTree("\(sandbox.path)/work/\(out)").differences(from: FileTree(model)) == []
+        try FileTree("\(sandbox.path)/desk/\(out)").differences(from: FileTree(model)) == []
     }
 
     // MARK: ModelPacks
@@ -95,11 +95,11 @@ import Testing
         let tool = "\(TestProgram.directory)/modelpack_reader.py"
         try sandbox.done("build", "--format", "modelpack", "-t", image, model)
         try sandbox.done("pull", "-o", "mp", image)
-        let read = try EndToEnd.object(try Self.readers.check([tool, "layout", "\(sandbox.path)/work/mp"]))
+        let read = try EndToEnd.object(try Self.readers.check([tool, "layout", "\(sandbox.path)/desk/mp"]))
         #expect((read["modelpacks"] as? [Any])?.count == 1)
-        try Self.readers.check([tool, "pull", image, "\(sandbox.path)/work/by-oras"])
+        try Self.readers.check([tool, "pull", image, "\(sandbox.path)/desk/by-oras"])
         // oras knows no modes.
-        let byOras = try FileTree("\(sandbox.path)/work/by-oras")
+        let byOras = try FileTree("\(sandbox.path)/desk/by-oras")
         #expect(try byOras.differences(from: FileTree(model)) == ["other mode: run.sh"])
         // Layers that the registry has are not sent again: their digests are known before they are read.
         try sandbox.done("pull", "--format", "hf", "-o", "by-kapsule", image)
@@ -172,10 +172,10 @@ import Testing
         #expect(
             (copied["manifests"] as? [[String: Any]])?.map { $0["digest"] as? String }
                 == entries.map { $0["digest"] as? String })
-        let blobs = { (layout: String) in try FileTree("\(sandbox.path)/work/\(layout)/blobs").files.count }
+        let blobs = { (layout: String) in try FileTree("\(sandbox.path)/desk/\(layout)/blobs").files.count }
         #expect(try blobs("all") == blobs("both"))
         try sandbox.skopeo("copy", "oci:both:1", "oci:half:1")
-        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/work/half", tag: "1")
+        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/desk/half", tag: "1")
         #expect(try FileTree("\(unpacked)/models").differences(from: FileTree(model)) == [])
         try sandbox.done("export", "oci:both:1", "--format", "hf", "-o", "out")
         #expect(try isModel(sandbox, "out", model))
@@ -188,7 +188,7 @@ import Testing
                 == universal)
         if Self.readers.isUsable {
             let tool = "\(TestProgram.directory)/modelpack_reader.py"
-            let read = try EndToEnd.object(try Self.readers.check([tool, "layout", "\(sandbox.path)/work/both"]))
+            let read = try EndToEnd.object(try Self.readers.check([tool, "layout", "\(sandbox.path)/desk/both"]))
             #expect(read["manifests"] as? Int == 2)
         }
     }
@@ -232,10 +232,10 @@ import Testing
         try sandbox.tool("python3", ["\(TestProgram.directory)/foreign_models.py", kind, "theirs", model])
         try sandbox.done("export", "oci:theirs:1", "--format", "hf", "-o", "out")
         // Docker's say nothing of modes.
-        let differences = try FileTree("\(sandbox.path)/work/out").differences(
+        let differences = try FileTree("\(sandbox.path)/desk/out").differences(
             from: FileTree(model), ignoring: ["Modelfile"])
         #expect(differences == (kind == "docker" ? ["other mode: run.sh"] : []))
-        try sandbox.directory.write("work/next/Modelfile", "FROM oci:../theirs:1\nPARAMETER temperature 0.5\n")
+        try sandbox.directory.write("desk/next/Modelfile", "FROM oci:../theirs:1\nPARAMETER temperature 0.5\n")
         let made = try sandbox.done("build", "-t", "made:1", "next")
         if kind != "docker" {
             #expect(
@@ -250,7 +250,7 @@ import Testing
         try sandbox.tool("python3", ["\(TestProgram.directory)/foreign_models.py", "docker-packed", "theirs", model])
         try sandbox.done("export", "oci:theirs:1", "--format", "hf", "-o", "out")
         #expect(
-            try FileTree("\(sandbox.path)/work/out").files == [
+            try FileTree("\(sandbox.path)/desk/out").files == [
                 "LICENSE", "Modelfile", "chat_template.jinja", "config.json", "mmproj.gguf",
                 "model-00001-of-00002.gguf",
                 "model-00002-of-00002.gguf",
@@ -270,7 +270,7 @@ import Testing
             let out = "\(layout)-out"
             let outcome = try sandbox.start(["export", "oci:\(layout):1", "--format", "hf", "-o", out] + keys).wait()
             #expect(outcome.status == 0, "\(outcome.errors)")
-            let folder = "\(sandbox.path)/work/\(out)"
+            let folder = "\(sandbox.path)/desk/\(out)"
             #expect(
                 try Data(contentsOf: URL(fileURLWithPath: "\(folder)/model.safetensors"))
                     == Data(contentsOf: URL(fileURLWithPath: "\(model)/model.safetensors")))
@@ -342,17 +342,17 @@ import Testing
             in: try sandbox.done("build", "--format", "modelpack", "-t", "m:1", "-o", "mp", model))
         let manager = FileManager.default
         func damaged(_ name: String, _ change: (inout [String: Any]) throws -> Void) throws {
-            try manager.copyItem(atPath: "\(sandbox.path)/work/mp", toPath: "\(sandbox.path)/work/\(name)")
+            try manager.copyItem(atPath: "\(sandbox.path)/desk/mp", toPath: "\(sandbox.path)/desk/\(name)")
             var manifest = try manifest(sandbox, digest, of: name)
             try change(&manifest)
             let bytes = try JSONSerialization.data(withJSONObject: manifest, options: [.sortedKeys])
-            try bytes.write(to: URL(fileURLWithPath: "\(sandbox.path)/work/\(name)/new"))
+            try bytes.write(to: URL(fileURLWithPath: "\(sandbox.path)/desk/\(name)/new"))
             let hash = try sandbox.tool("sha256sum", ["\(name)/new"]).prefix(64)
             try manager.moveItem(
-                atPath: "\(sandbox.path)/work/\(name)/new", toPath: "\(sandbox.path)/work/\(name)/blobs/sha256/\(hash)")
+                atPath: "\(sandbox.path)/desk/\(name)/new", toPath: "\(sandbox.path)/desk/\(name)/blobs/sha256/\(hash)")
             let index =
                 #"{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:\#(hash)","size":\#(bytes.count)}]}"#
-            try sandbox.directory.write("work/\(name)/index.json", index)
+            try sandbox.directory.write("desk/\(name)/index.json", index)
         }
         func naming(_ path: String?) -> (inout [String: Any]) throws -> Void {
             { manifest in
@@ -370,7 +370,7 @@ import Testing
         try damaged("twice", naming("config.json"))
         try damaged("flipped") { _ in }
         let layer = try #require(try layers(manifest(sandbox, digest, of: "mp"))[2]["digest"] as? String).dropFirst(7)
-        let blob = URL(fileURLWithPath: "\(sandbox.path)/work/flipped/blobs/sha256/\(layer)")
+        let blob = URL(fileURLWithPath: "\(sandbox.path)/desk/flipped/blobs/sha256/\(layer)")
         var bytes = [UInt8](try Data(contentsOf: blob))
         bytes[bytes.count / 2] ^= 1
         try manager.removeItem(at: blob)
@@ -407,7 +407,7 @@ import Testing
         let outcome = try sandbox.start(["build"] + flags + [model]).wait()
         #expect(outcome.status == 2)
         #expect(outcome.errors.contains(message), "\(outcome.errors)")
-        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/x"))
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/x"))
     }
 
     // MARK: Several outputs
@@ -417,7 +417,7 @@ import Testing
         let registry = try ThrowawayRegistry()
         let sandbox = try Sandbox()
         let model = try model(sandbox)
-        try sandbox.directory.write("work/taken.tar", "something else")
+        try sandbox.directory.write("desk/taken.tar", "something else")
         let outcome = try sandbox.kapsule(
             "build", "-t", "\(registry.host)/m:1", "--output", "type=oci-archive,dest=taken.tar", "--output",
             "type=modelpack,dest=mp", "--output", "type=universal,dest=un", "--output",

@@ -7,10 +7,10 @@ import Testing
 
 /// Models on their way into Ollama's store, and out of it.
 @Suite struct OllamaTests {
-    /// A sandbox whose Ollama store is its folder `work/models`.
+    /// A sandbox whose Ollama store is its folder `desk/models`.
     private struct Place {
         let sandbox: Sandbox
-        var work: String { "\(sandbox.path)/work" }
+        var work: String { "\(sandbox.path)/desk" }
         var models: String { "\(work)/models" }
 
         init() throws {
@@ -116,7 +116,7 @@ import Testing
         let place = try Place()
         let sandbox = place.sandbox
         let line = try sandbox.done("build", "--format", "ollama", "-t", "acme/tiny:q1", place.context())
-        try sandbox.directory.write("work/Modelfile", "FROM ollama://acme/tiny:q1\n")
+        try sandbox.directory.write("desk/Modelfile", "FROM ollama://acme/tiny:q1\n")
         #expect(
             try sandbox.done("build", "-f", "Modelfile", "--verify", "-o", "type=ollama,dest=again,name=acme/tiny:q1")
                 == line)
@@ -163,7 +163,7 @@ import Testing
 
         // FROM an Ollama name, FROM an image's name, pull, and a bare name that only the registry has.
         for source in ["ollama://\(name)", "oci://\(name)", "http://\(name)"] {
-            try sandbox.directory.write("work/Modelfile", "FROM \(source)\n")
+            try sandbox.directory.write("desk/Modelfile", "FROM \(source)\n")
             let out = "type=ollama,dest=out-\(source.prefix(3)),name=tiny:q1"
             #expect(try sandbox.done("build", "-f", "Modelfile", "-o", out) == line)
             #expect(try place.tree("out-\(source.prefix(3))").differences(from: place.tree()) == [])
@@ -173,7 +173,7 @@ import Testing
                 == "ollama:\(name)@\(digest)")
         #expect(try sandbox.done("inspect", "ollama:\(name)").contains("Digest:       \(digest)\n"))
         try FileManager.default.removeItem(atPath: place.models)
-        try sandbox.directory.write("work/Modelfile", "FROM \(registry.host)/library/tiny:q1\n")
+        try sandbox.directory.write("desk/Modelfile", "FROM \(registry.host)/library/tiny:q1\n")
         #expect(try sandbox.done("build", "-f", "Modelfile", "-o", "type=ollama,dest=bare,name=tiny:q1") == line)
         #expect(try sandbox.done("verify", "ollama://\(name)").hasSuffix("\(digest) is whole, 11 blobs"))
     }
@@ -307,7 +307,7 @@ import Testing
         let blob = place.blob(weights)
         try sandbox.done("build", "--format", "ollama", "-t", "tiny:1", model)
         let first = try place.inode(blob)
-        try sandbox.directory.write("work/m/Modelfile", "FROM ./tiny.gguf\nSYSTEM other\n")
+        try sandbox.directory.write("desk/m/Modelfile", "FROM ./tiny.gguf\nSYSTEM other\n")
         try sandbox.done("build", "--format", "ollama", "-t", "tiny:2", model)
         #expect(try place.inode(blob) == first)
 
@@ -327,12 +327,12 @@ import Testing
         let model = try place.context("FROM ./tiny.gguf\n")
         try sandbox.done("build", "--format", "ollama", "-t", "tiny", model)
         let before = try place.bytes("\(place.models)/manifests/registry.ollama.ai/library/tiny/latest")
-        try sandbox.directory.write("work/m/Modelfile", "FROM ./tiny.gguf\nSYSTEM other\n")
+        try sandbox.directory.write("desk/m/Modelfile", "FROM ./tiny.gguf\nSYSTEM other\n")
         let refused = try sandbox.kapsule("build", "--format", "ollama", "-t", "tiny", model)
         #expect(refused.status == 6)
         #expect(
             sandbox.shown(refused.errors).contains(
-                "error: tiny:latest exists in $DIR/work/models and is another model ("), "\(refused.errors)")
+                "error: tiny:latest exists in $DIR/desk/models and is another model ("), "\(refused.errors)")
         #expect(try place.bytes("\(place.models)/manifests/registry.ollama.ai/library/tiny/latest") == before)
         try sandbox.done("build", "--format", "ollama", "--force", "-t", "tiny", model)
         #expect(try place.bytes("\(place.models)/manifests/registry.ollama.ai/library/tiny/latest") != before)
@@ -345,7 +345,7 @@ import Testing
         let model = try place.context(system("ollama"))
         try sandbox.done("build", "--format", "ollama", "-t", "thing", model)
         func seen() throws -> String {
-            try sandbox.directory.write("work/Modelfile", "FROM thing\n")
+            try sandbox.directory.write("desk/Modelfile", "FROM thing\n")
             try sandbox.done("build", "-f", "Modelfile", "--force", "-o", "type=ollama,dest=out,name=x")
             let manifest = try EndToEnd.object(
                 String(
@@ -358,7 +358,7 @@ import Testing
             return String(decoding: try place.bytes("\(place.work)/out/blobs/\(name)"), as: UTF8.self)
         }
         #expect(try seen() == "ollama")
-        try sandbox.directory.write("work/m/Modelfile", system("kapsule"))
+        try sandbox.directory.write("desk/m/Modelfile", system("kapsule"))
         try sandbox.done("build", "-t", "thing", model)
         #expect(try seen() == "kapsule")
         _ = try sandbox.context("thing") { path in
@@ -380,7 +380,7 @@ import Testing
         #expect(
             try sandbox.done("export", "oci:layout:1", "--format", "ollama", "--name", "tiny:1", "-o", "of") == alone)
 
-        try sandbox.directory.write("work/m/Modelfile", "FROM ./tiny.gguf\n")
+        try sandbox.directory.write("desk/m/Modelfile", "FROM ./tiny.gguf\n")
         let partly = try sandbox.start(
             ["build", "-t", "tiny:1", "-o", "type=ollama", "-o", "type=oci,dest=second", model]).wait()
         #expect(partly.status == 7)
@@ -404,7 +404,7 @@ import Testing
         let place = try Place()
         let server = try quirky(place.models)
         func outcome(_ from: String) throws -> Child.Outcome {
-            try place.sandbox.directory.write("work/Modelfile", "FROM \(from)\n")
+            try place.sandbox.directory.write("desk/Modelfile", "FROM \(from)\n")
             return try place.sandbox.kapsule("build", "-f", "Modelfile", "-t", "x")
         }
         let unknown = try outcome("\(server.host)/library/nothing:1")

@@ -34,7 +34,7 @@ import Testing
 
         func expectSame(_ directory: String, line: Int = #line) throws {
             let location = SourceLocation(fileID: #fileID, filePath: #filePath, line: line, column: 1)
-            let differences = try FileTree("\(sandbox.path)/work/\(directory)").differences(from: FileTree(context))
+            let differences = try FileTree("\(sandbox.path)/desk/\(directory)").differences(from: FileTree(context))
             #expect(differences == [], sourceLocation: location)
         }
     }
@@ -68,7 +68,7 @@ import Testing
         let place = try Place()
         try place.sandbox.done("build", "-t", place.image, "--max-layer-size", "2MiB", place.context)
         let whole = try place.sandbox.done("build", "-o", "whole", place.context)
-        try place.sandbox.directory.write("work/Modelfile", "FROM oci://\(place.image)\n")
+        try place.sandbox.directory.write("desk/Modelfile", "FROM oci://\(place.image)\n")
         try place.sandbox.done("build", "-f", "Modelfile", "--format", "hf", "-o", "out", ".")
         try place.expectSame("out")
         #expect(whole.contains("@sha256:"))

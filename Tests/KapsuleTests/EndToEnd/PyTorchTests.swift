@@ -26,10 +26,10 @@ import Testing
         for (script, name) in [(Self.zipScript, "pytorch_model.bin"), (Self.legacyScript, "old.pt")] {
             try sandbox.tool("python3", ["-c", script, "\(model)/\(name)"])
         }
-        try sandbox.directory.write("work/m/config.json", #"{"model_type":"bert"}"#)
+        try sandbox.directory.write("desk/m/config.json", #"{"model_type":"bert"}"#)
         try sandbox.directory.write(
-            "work/m/model.safetensors", GitSourceTests.Repository.safetensors([UInt8](repeating: 1, count: 100)))
-        try sandbox.directory.write("work/m/tiny.gguf", GGUFBytes.sample().bytes)
+            "desk/m/model.safetensors", GitSourceTests.Repository.safetensors([UInt8](repeating: 1, count: 100)))
+        try sandbox.directory.write("desk/m/tiny.gguf", GGUFBytes.sample().bytes)
         return model
     }
 
@@ -38,7 +38,7 @@ import Testing
         let sandbox = try Sandbox()
         let model = try model(sandbox)
         try sandbox.done("build", "--format", "pytorch", "-o", "out", "--verify", model)
-        let out = try FileTree("\(sandbox.path)/work/out")
+        let out = try FileTree("\(sandbox.path)/desk/out")
         #expect(out.files == ["Modelfile", "config.json", "old.pt", "pytorch_model.bin"])
         #expect(
             try out.differences(from: FileTree(model))
@@ -46,7 +46,7 @@ import Testing
         // From an image it is the same, and a second time nothing is to do.
         try sandbox.done("build", "-t", "m:1", model)
         try sandbox.done("export", "m:1", "--format", "pytorch", "-o", "exported")
-        #expect(try FileTree("\(sandbox.path)/work/exported").differences(from: out) == [])
+        #expect(try FileTree("\(sandbox.path)/desk/exported").differences(from: out) == [])
         try sandbox.done("export", "m:1", "--format", "pytorch", "-o", "exported")
     }
 
@@ -56,7 +56,7 @@ import Testing
         let model = try model(sandbox)
         // By its name it would be one.
         try sandbox.directory.write(
-            "work/m/weights.bin", GitSourceTests.Repository.safetensors([UInt8](repeating: 1, count: 100)))
+            "desk/m/weights.bin", GitSourceTests.Repository.safetensors([UInt8](repeating: 1, count: 100)))
         let outcome = try sandbox.kapsule(
             "build", "--format", "pytorch", "-o", "out", "--exclude", "pytorch_model.bin", "--exclude", "old.pt", model)
         #expect(outcome.status == 2)
@@ -65,6 +65,6 @@ import Testing
                 "the model has no PyTorch weights, so there is nothing for torch.load: model.safetensors is of another format"
             ),
             "\(outcome.errors)")
-        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/out"))
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/out"))
     }
 }

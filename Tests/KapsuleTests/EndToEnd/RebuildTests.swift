@@ -9,7 +9,7 @@ import Testing
     }
 
     private func bytes(_ sandbox: Sandbox, _ path: String) throws -> [UInt8] {
-        [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(sandbox.path)/work/\(path)")))
+        [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(sandbox.path)/desk/\(path)")))
     }
 
     @Test func aVerityImageOfAnImageIsThatOfItsFiles() throws {
@@ -18,7 +18,7 @@ import Testing
         let built = try sandbox.done("build", "--format", "verity", "--model-id", "a/b@1", "-o", "built", model)
         try sandbox.done("build", "-t", "acme/m:1", "-o", "type=oci,dest=layout", "-o", "type=store", model)
         // A directory of the image's name is not what was asked for.
-        try sandbox.directory.write("work/acme/m:1/config.json", "not this")
+        try sandbox.directory.write("desk/acme/m:1/config.json", "not this")
         for (source, out) in [("acme/m:1", "stored"), ("oci:layout:1", "laid-out")] {
             let line = try sandbox.done("export", source, "--format", "verity", "--model-id", "a/b@1", "-o", out)
             #expect(line == built)
@@ -59,6 +59,6 @@ import Testing
         let outcome = try sandbox.start(["export", "m:1", "-o", "out"] + flags).wait()
         #expect(outcome.status == 2)
         #expect(outcome.errors.contains(message), "\(outcome.errors)")
-        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/work/out"))
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/out"))
     }
 }

@@ -222,7 +222,7 @@ private struct Campaign {
             }
             return
         }
-        let work = "\(sandbox.path)/work"
+        let work = "\(sandbox.path)/desk"
         if verb == .pullToFiles {
             let out = "\(work)/out"
             guard FileManager.default.fileExists(atPath: out) else { return expect(!isDone, "nothing was written") }

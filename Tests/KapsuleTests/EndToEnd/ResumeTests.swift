@@ -71,7 +71,7 @@ import Testing
         let moved = try place.moved(["pull", place.image] + options, .down)
         #expect(moved * 100 <= place.size * Int64(Self.most), "\(moved) of \(place.size)")
         if options.first == "--format" {
-            let differences = try FileTree("\(place.sandbox.path)/work/out").differences(from: FileTree(place.context))
+            let differences = try FileTree("\(place.sandbox.path)/desk/out").differences(from: FileTree(place.context))
             #expect(differences == [])
         } else {
             try place.sandbox.done("verify", options.isEmpty ? place.image : "oci:layout:1")

@@ -47,13 +47,13 @@ struct RoundTripTests {
             try EndToEnd.object(try sandbox.skopeo("inspect", $0))["Digest"] as? String
         }
         #expect(copies[0] != nil && copies[0] == copies[1])
-        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/work/copy", tag: "1")
+        let unpacked = try sandbox.unpackedByUmoci("\(sandbox.path)/desk/copy", tag: "1")
         let original = try FileTree(model)
         #expect(original.files.count > 290)
         #expect(try FileTree("\(unpacked)/models").differences(from: original) == [])
 
         #expect(try sandbox.done("pull", "--format", "hf", "-o", "out", "\(image):1") == "\(image)@\(digest)")
-        #expect(try FileTree("\(sandbox.path)/work/out").differences(from: original) == [])
+        #expect(try FileTree("\(sandbox.path)/desk/out").differences(from: original) == [])
         #expect(sandbox.debris == [])
         #expect(place.registry.openUploads == [])
     }
@@ -64,12 +64,12 @@ struct RoundTripTests {
         }
         let place = try Place(.token)
         let (sandbox, image) = (place.sandbox, "\(place.registry.host)/acme/minilm:6")
-        try sandbox.directory.write("work/Modelfile", "FROM \(source)\nLICENSE Apache-2.0\n")
+        try sandbox.directory.write("desk/Modelfile", "FROM \(source)\nLICENSE Apache-2.0\n")
         let reference = try sandbox.done("build", "-t", image)
 
         try sandbox.done("pull", "--format", "hf", "-o", "out", image)
         let ignored: Set = ["Modelfile", ".gitattributes"]
-        let (pulled, original) = (try FileTree("\(sandbox.path)/work/out"), try FileTree(source))
+        let (pulled, original) = (try FileTree("\(sandbox.path)/desk/out"), try FileTree(source))
         #expect(try pulled.differences(from: original, ignoring: ignored) == [])
         let script = """
             import sys, safetensors.numpy
@@ -83,7 +83,7 @@ struct RoundTripTests {
             #expect(outcome.status == 0, "\(outcome.errors)")
             return outcome.output
         }
-        #expect(try load("\(sandbox.path)/work/out") == load(source))
+        #expect(try load("\(sandbox.path)/desk/out") == load(source))
 
         // Into a layout that skopeo accepts; into the store, from where nothing has to be sent again.
         try sandbox.done("pull", "-o", "layout", image)

@@ -55,7 +55,7 @@ import Testing
         Mistake(
             testDescription: "neither a file nor an image", modelfile: "FROM weigths.bin\n",
             errors: """
-                Modelfile:1:6: error: 'weigths.bin' is neither a file or directory of the context $DIR/work/m, nor an image of the local store, nor a model of Ollama's
+                Modelfile:1:6: error: 'weigths.bin' is neither a file or directory of the context $DIR/desk/m, nor an image of the local store, nor a model of Ollama's
                   1 | FROM weigths.bin
                     |      ^^^^^^^^^^^
                 help: did you mean weights.bin?
@@ -64,7 +64,7 @@ import Testing
         Mistake(
             testDescription: "link out of the context", prepare: "ln -s /etc/passwd link",
             errors: """
-                Modelfile:1:6: error: $DIR/work/m/link is a link to /etc/passwd, which is outside of $DIR/work/m
+                Modelfile:1:6: error: $DIR/desk/m/link is a link to /etc/passwd, which is outside of $DIR/desk/m
                   1 | FROM .
                     |      ^
                 help: copy the file into the directory, or leave it out with EXCLUDE link
@@ -73,7 +73,7 @@ import Testing
         Mistake(
             testDescription: "link to nowhere", prepare: "ln -s nowhere link",
             errors: """
-                Modelfile:1:6: error: $DIR/work/m/link is a link to nowhere, which does not exist
+                Modelfile:1:6: error: $DIR/desk/m/link is a link to nowhere, which does not exist
                   1 | FROM .
                     |      ^
                 help: remove the link, or leave it out with EXCLUDE link
@@ -82,7 +82,7 @@ import Testing
         Mistake(
             testDescription: "pipe", prepare: "mkfifo pipe",
             errors: """
-                Modelfile:1:6: error: $DIR/work/m/pipe is a device, a socket or a pipe, and no part of a model
+                Modelfile:1:6: error: $DIR/desk/m/pipe is a device, a socket or a pipe, and no part of a model
                   1 | FROM .
                     |      ^
                 help: remove it, or leave it out with EXCLUDE pipe
@@ -91,7 +91,7 @@ import Testing
         Mistake(
             testDescription: "link in a circle", prepare: "mkdir sub && ln -s .. sub/up",
             errors: """
-                Modelfile:1:6: error: $DIR/work/m/sub/up is a link to a directory above it
+                Modelfile:1:6: error: $DIR/desk/m/sub/up is a link to a directory above it
                   1 | FROM .
                     |      ^
                 help: remove the link, or leave it out with EXCLUDE sub/up
@@ -100,7 +100,7 @@ import Testing
         Mistake(
             testDescription: "path out of the context", modelfile: "FROM ../\n",
             errors: """
-                Modelfile:1:6: error: '../' leads to $DIR/work, which is outside of the context $DIR/work/m
+                Modelfile:1:6: error: '../' leads to $DIR/desk, which is outside of the context $DIR/desk/m
                   1 | FROM ../
                     |      ^^^
                 help: give a directory above both as the context, or write the path absolute
@@ -109,7 +109,7 @@ import Testing
         Mistake(
             testDescription: "a recipient without a key", modelfile: "FROM .\nENCRYPT key.pem\n",
             errors: """
-                Modelfile:2:9: error: while reading the key $DIR/work/m/key.pem: cannot open $DIR/work/m/key.pem: No such file or directory
+                Modelfile:2:9: error: while reading the key $DIR/desk/m/key.pem: cannot open $DIR/desk/m/key.pem: No such file or directory
                   2 | ENCRYPT key.pem
                     |         ^^^^^^^
                 help: check the path for a typing mistake
@@ -118,7 +118,7 @@ import Testing
         Mistake(
             testDescription: "a recipient whose key is none", modelfile: "FROM .\nENCRYPT weights.bin\n",
             errors: """
-                Modelfile:2:9: error: $DIR/work/m/weights.bin is no key: it is neither PEM, DER nor a JSON Web Key
+                Modelfile:2:9: error: $DIR/desk/m/weights.bin is no key: it is neither PEM, DER nor a JSON Web Key
                   2 | ENCRYPT weights.bin
                     |         ^^^^^^^^^^^
                 help: give a key as PEM, DER, JSON Web Key or certificate; 'kapsule keygen' makes a pair
@@ -222,7 +222,7 @@ import Testing
         ).wait()
         #expect(
             sandbox.shown(outcome.errors) == """
-                Modelfile:1:6: error: cannot open $DIR/work/m/weights.bin: Permission denied
+                Modelfile:1:6: error: cannot open $DIR/desk/m/weights.bin: Permission denied
                   1 | FROM .
                     |      ^
                 help: run as a user who may do this, or change the permissions

@@ -25,7 +25,7 @@ import Testing
         let fixture = try HubFixture()
         let commit = try fixture.hub.commit("acme/m")
         let hub = try fixture.sandbox.done("build", "-q", "--format", "verity", "-o", "hub", "hf://acme/m@main")
-        let modelfile = try fixture.sandbox.directory.write("work/Modelfile.plain", "FROM .\n")
+        let modelfile = try fixture.sandbox.directory.write("desk/Modelfile.plain", "FROM .\n")
         let directory = try fixture.sandbox.done(
             "build", "-q", "--format", "verity", "-o", "directory", "--model-id", "acme/m@\(commit)", "-f", modelfile,
             "\(fixture.root.path)/acme/m")
@@ -102,7 +102,7 @@ import Testing
     @Test func fetchesOnlyWhatIsWanted() throws {
         let fixture = try HubFixture()
         try fixture.sandbox.directory.write(
-            "work/m/Modelfile", "FROM hf://acme/m\nEXCLUDE *.safetensors\nEXCLUDE sub/\n")
+            "desk/m/Modelfile", "FROM hf://acme/m\nEXCLUDE *.safetensors\nEXCLUDE sub/\n")
         try fixture.sandbox.done("build", "-q", "-o", "out", "--exclude", "run.sh", "m")
         let asked = Set(
             try fixture.hub.requests.filter { $0.path.contains("/resolve/") }.compactMap {
@@ -259,7 +259,7 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.errors.contains("params of acme/m sets 'nonsense', which is passed by"))
         try fixture.sandbox.done("export", "--format", "hf", "-o", "out", "m:1")
-        let modelfile = String(decoding: try fixture.sandbox.directory.read("work/out/Modelfile"), as: UTF8.self)
+        let modelfile = String(decoding: try fixture.sandbox.directory.read("desk/out/Modelfile"), as: UTF8.self)
         #expect(
             modelfile == """
                 FROM ./M-Q4_K_M.gguf

@@ -96,7 +96,7 @@ import Testing
     @Test func aSnapshotIsADirectoryLikeAnother() throws {
         let fixture = try HubFixture()
         let snapshot = try download(fixture)
-        try fixture.sandbox.directory.write("work/c/Modelfile", "FROM \(snapshot)\n")
+        try fixture.sandbox.directory.write("desk/c/Modelfile", "FROM \(snapshot)\n")
         try fixture.sandbox.done("build", "-q", "-o", "out", "c")
         #expect(try fixture.layers("out") == fixture.layersOfDirectory())
     }
@@ -107,7 +107,7 @@ import Testing
         let snapshot = try download(fixture)
         let secret = try fixture.sandbox.directory.write("hf/secret", "secret")
         try FileManager.default.createSymbolicLink(atPath: "\(snapshot)/leak.txt", withDestinationPath: secret)
-        try fixture.sandbox.directory.write("work/c/Modelfile", "FROM \(snapshot)\n")
+        try fixture.sandbox.directory.write("desk/c/Modelfile", "FROM \(snapshot)\n")
         let outcome = try fixture.sandbox.start(["build", "-q", "-o", "out", "c"]).wait()
         #expect(outcome.status == 2)
         #expect(outcome.errors.contains("leak.txt is a link to"))

@@ -107,14 +107,14 @@ private final class Campaign {
     /// Every byte of what was made.
     private func checkResult(_ sandbox: Sandbox, _ output: Output, _ seed: UInt64, _ what: String) throws {
         try proxy.setFaults([])
-        let place = "\(sandbox.path)/work/run-\(seed)"
+        let place = "\(sandbox.path)/desk/run-\(seed)"
         switch output {
         case .layout: try sandbox.done("verify", "oci:\(place)")
         case .registry: try sandbox.done("verify", "127.0.0.1:\(registry.port)/run-\(seed):1")
         case .verity:
             let made = try FileTree(place)
             #expect(
-                try made.differences(from: FileTree("\(fixture.sandbox.path)/work/clean"), ignoring: []).filter {
+                try made.differences(from: FileTree("\(fixture.sandbox.path)/desk/clean"), ignoring: []).filter {
                     !$0.hasPrefix("only there")
                 }.isEmpty, "\(what)")
         case .directory: #expect(try directoryDifferences(place) == [], "\(what)")
@@ -129,7 +129,7 @@ private final class Campaign {
     private func checkNothingWrong(
         _ sandbox: Sandbox, _ output: Output, _ seed: UInt64, _ what: String, isKilled: Bool
     ) throws {
-        let place = "\(sandbox.path)/work/run-\(seed)"
+        let place = "\(sandbox.path)/desk/run-\(seed)"
         switch output {
         case .layout:
             let index = try? HubFixture.json("\(place)/index.json")

@@ -50,7 +50,7 @@ final class HubFixture {
 
     /// Digests of the layers of a layout's only image, the Modelfile's not among them.
     func layers(_ layout: String) throws -> [String] {
-        let directory = "\(sandbox.path)/work/\(layout)"
+        let directory = "\(sandbox.path)/desk/\(layout)"
         let index = try Self.json("\(directory)/index.json")
         let manifest = ((index["manifests"] as? [[String: Any]])?.first?["digest"] as? String ?? "").dropFirst(7)
         let layers = try Self.json("\(directory)/blobs/sha256/\(manifest)")["layers"] as? [[String: Any]] ?? []
@@ -58,7 +58,7 @@ final class HubFixture {
     }
 
     func manifest(_ layout: String) throws -> [String: Any] {
-        let directory = "\(sandbox.path)/work/\(layout)"
+        let directory = "\(sandbox.path)/desk/\(layout)"
         let index = try Self.json("\(directory)/index.json")
         let manifest = ((index["manifests"] as? [[String: Any]])?.first?["digest"] as? String ?? "").dropFirst(7)
         return try Self.json("\(directory)/blobs/sha256/\(manifest)")
@@ -67,7 +67,7 @@ final class HubFixture {
     /// Layers of what a directory with the repository's files gives.
     func layersOfDirectory(_ repository: String = "acme/m", _ flags: [String] = []) throws -> [String] {
         let layout = UUID().uuidString
-        let modelfile = try sandbox.directory.write("work/Modelfile.plain", "FROM .\n")
+        let modelfile = try sandbox.directory.write("desk/Modelfile.plain", "FROM .\n")
         try sandbox.done(
             "build", "-q", "-o", layout, "-f", modelfile, "\(root.path)/\(repository)", with: ["HF_ENDPOINT": ""])
         return try layers(layout)
@@ -75,7 +75,7 @@ final class HubFixture {
 
     /// Whether a layout of that name has an image.
     func isPublished(_ layout: String) -> Bool {
-        let index = try? Self.json("\(sandbox.path)/work/\(layout)/index.json")
+        let index = try? Self.json("\(sandbox.path)/desk/\(layout)/index.json")
         return (index?["manifests"] as? [Any])?.isEmpty == false
     }
 

@@ -19,7 +19,7 @@ import Testing
         init() throws {
             sandbox = try Sandbox()
             model = try sandbox.context("model", modelfile: "FROM .\n")
-            try sandbox.directory.write("work/key", masterKey)
+            try sandbox.directory.write("desk/key", masterKey)
             reference = try Self.build(["verity"], model, sandbox)
             diskReference = try Self.build(["emwp", "--key-file", "key"], model, sandbox)
         }
@@ -32,7 +32,7 @@ import Testing
         }
 
         func flip(_ file: String, _ offset: UInt64) throws {
-            let file = try FileHandle(forUpdating: URL(fileURLWithPath: "\(sandbox.path)/work/\(file)"))
+            let file = try FileHandle(forUpdating: URL(fileURLWithPath: "\(sandbox.path)/desk/\(file)"))
             try file.seek(toOffset: offset)
             let byte = try #require(try file.read(upToCount: 1)?.first)
             try file.seek(toOffset: offset)
@@ -55,8 +55,8 @@ import Testing
     @Test func exitStatusesTellDamageKeyAndUsageApart() throws {
         let images = try Images()
         let sandbox = images.sandbox
-        try sandbox.directory.write("work/other", Data(count: 63).base64EncodedString())
-        try sandbox.directory.write("work/wrong", Data(repeating: 7, count: 64).base64EncodedString())
+        try sandbox.directory.write("desk/other", Data(count: 63).base64EncodedString())
+        try sandbox.directory.write("desk/wrong", Data(repeating: 7, count: 64).base64EncodedString())
         #expect(try sandbox.kapsule("verify", images.disk).status == 2)
         #expect(try sandbox.kapsule("verify", images.disk, "--key-file", "other").status == 2)
         #expect(try sandbox.kapsule("verify", images.disk, "--key-file", "wrong").status == 9)
@@ -80,7 +80,7 @@ import Testing
             build + ["--format", "emwp", model], ["MODEL_KEY": Self.masterKey]
         ).wait()
         #expect(made.status == 0, "\(made.errors)")
-        try sandbox.directory.write("work/key", Self.masterKey)
+        try sandbox.directory.write("desk/key", Self.masterKey)
         #expect(try sandbox.kapsule("verify", "out/acme/tiny/1.emwp", "--key-file", "key").status == 0)
         let unset = try sandbox.start(build + ["--force", "--format", "emwp", model]).wait()
         #expect(unset.status == 2 && unset.errors.contains("Modelfile:2:") && unset.errors.contains("MODEL_KEY"))
@@ -118,7 +118,7 @@ import Testing
         try sandbox.tool("diff", ["-r", "--exclude=Modelfile", images.model, "a"])
         try sandbox.tool("diff", ["-r", "a", "b"])
         #expect(try sandbox.kapsule("export", images.image, "-o", "c").status == 2)
-        try sandbox.directory.write("work/a/config.json", "other")
+        try sandbox.directory.write("desk/a/config.json", "other")
         #expect(try sandbox.kapsule("export", "-q", images.image, "--format", "hf", "-o", "a").status == 6)
         try images.flip(images.image, 5000)
         #expect(try sandbox.kapsule("export", "-q", images.image, "--format", "hf", "-o", "d").status == 8)
@@ -129,7 +129,7 @@ import Testing
         let images = try Images()
         let sandbox = images.sandbox
         let plain = try sandbox.done("mount", "-q", "--print", images.image, "/srv/model")
-        #expect(plain.hasPrefix("veritysetup open --no-superblock ") && plain.contains("/work/\(images.image) "))
+        #expect(plain.hasPrefix("veritysetup open --no-superblock ") && plain.contains("/desk/\(images.image) "))
         for recipe in ["commands", "systemd", "kata", "fstab"] {
             let text = try sandbox.done("mount", "-q", "--print=\(recipe)", images.disk, "/srv/m", "--key-file", "key")
             #expect(text.contains(images.diskReference.prefix(64)) && !text.contains(Self.masterKey), "\(recipe)")

@@ -33,13 +33,10 @@ extension OllamaStore {
         let blobs = files.compactMap { file in Self.digest(of: file).map { (file: file, digest: $0) } }
         let damaged = Mutex<Set<Digest>>([])
         let directory = blobDirectory
-        try await forEach(blobs.map(\.0), limit: threads) { file in
-            guard let digest = Self.digest(of: file) else { return }
+        try await forEach(blobs, limit: threads) { file, digest in
             let source = try FileSource(OpenFile.reading("\(directory)/\(file)"), keepsItsName: false)
             let actual = try progress.during("verify \(digest.short)", total: source.size) { activity in
-                var sink = CountingHash(activity: activity)
-                try source.read(0..<source.size, into: &sink)
-                return sink.hasher.finalize()
+                try CountedHash.digest(of: source, activity)
             }
             if actual != digest { damaged.withLock { _ = $0.insert(digest) } }
         }
@@ -91,15 +88,5 @@ extension OllamaStore {
     private static func digest(of file: String) -> Digest? {
         guard file.hasPrefix("sha256-") || file.hasPrefix("sha256:") else { return nil }
         return Digest(hex: file.dropFirst(7).lowercased())
-    }
-}
-
-private struct CountingHash: ByteSink, ~Copyable {
-    let activity: Activity
-    var hasher = HashingSink()
-
-    mutating func write(_ bytes: Span<UInt8>) {
-        hasher.write(bytes)
-        activity.advance(by: bytes.count)
     }
 }
