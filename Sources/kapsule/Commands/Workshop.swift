@@ -32,6 +32,8 @@ struct BuildSettings {
     var encryption: EncryptionFlags
     var decryption: DecryptionFlags
     var vault: VaultFlags
+    /// Whether Vault's key is to encrypt with; else it only decrypts.
+    var encryptsWithVault = true
 }
 
 /// What a build and the plan of a build have in common.
@@ -275,8 +277,7 @@ struct Workshop {
 
     private func encryption(_ loaded: LoadedModelfile) throws -> BuildEncryption.Wishes {
         let file = settings.model.file.flatMap { $0 == "-" ? nil : Paths.directory(of: $0) }
-        // Vault is what pull and export decrypt with.
-        let vault = settings.image == nil ? settings.vault : try VaultFlags.parse([])
+        let vault = settings.encryptsWithVault ? settings.vault : try VaultFlags.parse([])
         return try BuildEncryption(
             flags: settings.encryption, vault: vault, toolbox: toolbox, directory: file ?? loaded.context
         ).wishes(loaded.modelfile)

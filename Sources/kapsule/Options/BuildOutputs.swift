@@ -60,7 +60,8 @@ struct BuildOutputs {
                 "--format names \(shapes.map(\.rawValue).joined(separator: " and ")), and one image cannot be both",
                 remedy: "say which goes where: --output type=registry,format=modelpack")
         }
-        let shaped = specs.map { $0.kind == .oci ? $0.shaped(.oci) : $0.shaped(shapes.first ?? .oci) }
+        let usual = shapes.first ?? (kinds == [.ollama] ? .ollama : .oci)
+        let shaped = specs.map { $0.kind == .oci ? $0.shaped(.oci) : $0.shaped(usual) }
         for spec in shaped { try spec.check() }
         return shaped
     }
@@ -134,10 +135,16 @@ struct BuildOutputs {
     }
 
     private func image(_ spec: OutputSpec, to destination: any ImageDestination) -> any Exporter {
-        if spec.shape == .modelPack { return ModelPackExporter(to: destination, image, form: spec.form ?? .raw) }
-        var options = image
-        options.isUniversal = spec.shape == .universal
-        return ImageExporter(to: destination, options)
+        switch spec.shape {
+        case .modelPack: return ModelPackExporter(to: destination, image, form: spec.form ?? .raw)
+        case .ollama:
+            let toolbox = locator.toolbox
+            return OllamaImageExporter(to: destination, image, note: { toolbox.note("note: \($0)") })
+        case .oci, .universal, nil:
+            var options = image
+            options.isUniversal = spec.shape == .universal
+            return ImageExporter(to: destination, options)
+        }
     }
 
     private func store(_ tags: [Reference]) -> any ImageDestination {

@@ -173,11 +173,13 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
 }
 
 /// What an image is.
-enum ImageShape: String, CaseIterable {
+enum ImageShape: String, ExpressibleByArgument, CaseIterable {
     /// Tar layers that a runtime mounts.
     case oci
     /// A layer for each file.
     case modelPack = "modelpack"
     /// Both, over the same tar layers.
     case universal
+    /// A layer for each GGUF file, as Ollama has them.
+    case ollama
 }

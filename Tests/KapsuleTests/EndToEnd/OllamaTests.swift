@@ -7,80 +7,9 @@ import Testing
 
 /// Models on their way into Ollama's store, and out of it.
 @Suite struct OllamaTests {
-    /// A sandbox whose Ollama store is its folder `desk/models`.
-    private struct Place {
-        let sandbox: Sandbox
-        var work: String { "\(sandbox.path)/desk" }
-        var models: String { "\(work)/models" }
-
-        init() throws {
-            sandbox = try Sandbox()
-            sandbox.environment["OLLAMA_MODELS"] = models
-        }
-
-        /// A context `m` with GGUF files and a Modelfile.
-        @discardableResult
-        func context(
-            _ modelfile: String = Self.modelfile, _ files: [String: GGUFBytes] = Self.files
-        ) throws -> String {
-            try sandbox.context("m", modelfile: modelfile) { path in
-                for (name, file) in files { try Data(file.bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)")) }
-                try Data("{}".utf8).write(to: URL(fileURLWithPath: "\(path)/config.json"))
-            }
-        }
-
-        static var files: [String: GGUFBytes] {
-            var lora = GGUFBytes.sample()
-            lora.add("general.type", "adapter")
-            var projector = GGUFBytes()
-            projector.add("general.architecture", "clip")
-            projector.add("general.type", "mmproj")
-            projector.addTensor("v.weight", [32, 2], type: 0, offset: 0)
-            projector.data = [UInt8](repeating: 3, count: 256)
-            var draft = GGUFBytes.sample()
-            draft.keys[0] = draft.text("general.architecture") + draft.number(UInt32(8)) + draft.text("qwen3")
-            return ["tiny.gguf": .sample(), "lora.gguf": lora, "vision.gguf": projector, "small.gguf": draft]
-        }
-
-        static let modelfile = #"""
-            FROM ./tiny.gguf
-            FROM ./vision.gguf
-            ADAPTER ./lora.gguf
-            DRAFT ./small.gguf
-            TEMPLATE """{{ .System }} <|x|> & {{ .Prompt }}
-            """
-            SYSTEM You are "terse" & <fun>.
-            PARAMETER stop <|im_end|>
-            PARAMETER stop "é "
-            PARAMETER temperature 0.7
-            PARAMETER top_p 1
-            PARAMETER num_ctx 1000000
-            PARAMETER use_mmap true
-            LICENSE MIT
-            LICENSE """Second
-            licence"""
-            MESSAGE user Hi
-            MESSAGE assistant Yo <b>
-            RENDERER r
-            PARSER p
-            REQUIRES v0.14.0
-            """#
-
-        func tree(_ name: String = "models") throws -> FileTree { try FileTree("\(work)/\(name)") }
-
-        func bytes(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
-        func blob(_ bytes: [UInt8], in store: String = "models") -> String {
-            "\(work)/\(store)/blobs/sha256-\(Digest.of(bytes).hex)"
-        }
-
-        func inode(_ path: String) throws -> Int? {
-            try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int
-        }
-    }
-
     @Test(.enabled(if: TestProgram.pythonFormats.isUsable, "needs the Python package gguf"))
     func aStoreIsEqualToOneWrittenByTheRules() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let model = try place.context()
         let line = try place.sandbox.done("build", "--format", "ollama", "-t", "acme/tiny:q1", model)
         let description: [String: Any] = [
@@ -113,7 +42,7 @@ import Testing
     }
 
     @Test func aModelThatComesAndGoesStaysAsItIs() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let line = try sandbox.done("build", "--format", "ollama", "-t", "acme/tiny:q1", place.context())
         try sandbox.directory.write("desk/Modelfile", "FROM ollama://acme/tiny:q1\n")
@@ -139,7 +68,7 @@ import Testing
 
     @Test(.enabled(if: EndToEnd.hasRegistry))
     func aModelGoesThroughARegistryInOllamasForm() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let registry = try ThrowawayRegistry()
         let sandbox = place.sandbox
         let line = try sandbox.done("build", "--format", "ollama", "-t", "tiny:q1", place.context())
@@ -206,7 +135,7 @@ import Testing
     }
 
     @Test func aRegistryLikeOllamasIsReadAllTheSame() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let line = try sandbox.done("build", "--format", "ollama", "-t", "tiny:q1", place.context())
         let registry = try quirky(place.models)
@@ -224,7 +153,7 @@ import Testing
     }
 
     @Test func bytesThatAreNotWhatWasPromisedGetNoName() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         try sandbox.done("build", "--format", "ollama", "-t", "tiny:q1", place.context())
         try FileManager.default.moveItem(atPath: place.models, toPath: "\(place.work)/theirs")
@@ -238,7 +167,7 @@ import Testing
 
     @Test(.enabled(if: EndToEnd.hasRegistry), arguments: [0, 1] as [UInt64])
     func aKilledPullGoesOnWhereItWas(_ seed: UInt64) throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let registry = try ThrowawayRegistry()
         let relay = try Relay(to: registry.port)
@@ -275,7 +204,7 @@ import Testing
     }
 
     @Test func aKilledBuildLeavesNothingThatIsWrong() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let seed = ProcessInfo.processInfo.environment["KAPSULE_TEST_SEED"].flatMap(UInt64.init) ?? 5
         var random = SeededGenerator(seed: seed)
@@ -300,7 +229,7 @@ import Testing
     // MARK: What is there already
 
     @Test func aBlobThatIsThereIsNotWrittenAgainAndADamagedOneIs() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let model = try place.context()
         let weights = GGUFBytes.sample().bytes
@@ -322,7 +251,7 @@ import Testing
     }
 
     @Test func aNameOfAnotherModelIsTakenOnlyByForce() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let model = try place.context("FROM ./tiny.gguf\n")
         try sandbox.done("build", "--format", "ollama", "-t", "tiny", model)
@@ -339,7 +268,7 @@ import Testing
     }
 
     @Test func pathsGoBeforeKapsulesStoreAndThatBeforeOllamas() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         func system(_ text: String) -> String { "FROM ./tiny.gguf\nSYSTEM \(text)\n" }
         let model = try place.context(system("ollama"))
@@ -368,7 +297,7 @@ import Testing
     }
 
     @Test func severalOutputsAreOfOneReadAndOneMayFail() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let model = try place.context()
         let outputs = ["-o", "type=ollama", "-o", "type=oci,dest=layout", "-o", "type=hf,dest=files"]
@@ -390,7 +319,7 @@ import Testing
     }
 
     @Test func whatIsNoModelGetsNoName() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         var cut = GGUFBytes.sample()
         cut.data.removeLast(100)
         let model = try place.context("FROM ./cut.gguf\n", ["cut.gguf": cut])
@@ -401,7 +330,7 @@ import Testing
     }
 
     @Test func aBareNameThatIsNothingHereIsAskedForAndSaidSo() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let server = try quirky(place.models)
         func outcome(_ from: String) throws -> Child.Outcome {
             try place.sandbox.directory.write("desk/Modelfile", "FROM \(from)\n")
@@ -458,7 +387,7 @@ import Testing
             help: "join the parts with llama.cpp's 'llama-gguf-split --merge', and write FROM ./JOINED.gguf"),
         Refusal(
             testDescription: "only an adapter", modelfile: "FROM .\n",
-            files: ["a.gguf": Place.files["lora.gguf"] ?? .sample()],
+            files: ["a.gguf": OllamaPlace.files["lora.gguf"] ?? .sample()],
             error: "none of the GGUF files is a model, and Ollama wants one",
             help: "add the model's own file with FROM ./MODEL.gguf"),
         Refusal(
@@ -480,7 +409,7 @@ import Testing
 
     @Test(arguments: refusals)
     func whatOllamaCannotHoldIsRefusedBeforeAnythingIsMade(_ refusal: Refusal) throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let model = try place.context(refusal.modelfile, refusal.files)
         let outcome = try place.sandbox.start(["build", "--format", "ollama", model] + refusal.arguments).wait()
         #expect(outcome.status == 2)
@@ -490,7 +419,7 @@ import Testing
     }
 
     @Test func whatIsLeftOutIsSaid() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let outcome = try place.sandbox.kapsule(
             "build", "--format", "ollama", "-t", "x", try place.context("FROM .\n", ["a.gguf": .sample()]))
         #expect(outcome.status == 0)
@@ -503,7 +432,7 @@ import Testing
     // MARK: Looking
 
     @Test func aModelIsDescribed() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         let line = try sandbox.done("build", "--format", "ollama", "-t", "acme/tiny:q1", place.context())
         let digest = try EndToEnd.digest(in: line)
@@ -537,7 +466,7 @@ import Testing
     }
 
     @Test func aStoreIsVerifiedByItsPathAndDamageIsFound() throws {
-        let place = try Place()
+        let place = try OllamaPlace()
         let sandbox = place.sandbox
         try sandbox.done("build", "--format", "ollama", "-t", "tiny", place.context("FROM ./tiny.gguf\n"))
         #expect(try sandbox.done("verify", "models") == "models: 1 model is whole, 2 blobs")

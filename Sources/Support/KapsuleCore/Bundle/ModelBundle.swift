@@ -138,6 +138,8 @@ public struct Origin: Sendable, Hashable {
     public var title: String?
     /// As `org.opencontainers.image.licenses` holds it: an SPDX expression.
     public var licenses: String?
+    /// Whether it was a model of Ollama's: one that is complete as it is.
+    public var isOllamas = false
 
     public init(url: String? = nil, revision: String? = nil, title: String? = nil, licenses: String? = nil) {
         self.url = url

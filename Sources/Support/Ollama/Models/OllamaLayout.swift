@@ -64,10 +64,47 @@ public struct OllamaLayout: Sendable {
         return all
     }
 
+    /// What is left out, for people; nil where nothing is.
+    public var skippedText: String? {
+        guard !skipped.isEmpty else { return nil }
+        let more = skipped.count > 3 ? " and \(skipped.count - 3) more" : ""
+        return "Ollama keeps GGUF files and what the Modelfile says; left out: "
+            + skipped.prefix(3).map { bundle.files[$0].path.text }.joined(separator: ", ") + more
+    }
+
+    /// Reads the headers of all wanted files.
+    ///
+    /// - Parameter source: where the file of that index is now.
+    public func headers(_ source: (Int) throws -> any ByteSource) throws -> [Int: GGUF] {
+        var headers: [Int: GGUF] = [:]
+        for index in wanted {
+            headers[index] = try GGUF(reading: try source(index), what: bundle.files[index].path.text)
+        }
+        return headers
+    }
+
     /// The files in the order of the manifest.
     public struct Arrangement: Sendable {
         public let layers: [(file: Int, mediaType: String)]
         public let config: OllamaConfig
+        /// The model's own chat template.
+        public let chat: Chat
+    }
+
+    /// What a model's header says of conversations.
+    public enum Chat: Sendable, Hashable {
+        case none
+        /// A template in Jinja of no family that has a template here.
+        case unknown
+        case known(ChatFamily)
+
+        init(_ header: GGUF?) {
+            guard let jinja = header?.chatTemplate, !jinja.isEmpty else {
+                self = .none
+                return
+            }
+            self = ChatFamily.of(jinja, endToken: header?.endToken).map(Chat.known) ?? .unknown
+        }
     }
 
     /// Puts the files in order, by what is in them.
@@ -90,7 +127,8 @@ public struct OllamaLayout: Sendable {
             layers: order.flatMap { type in files(type).map { (file: $0, mediaType: type) } },
             config: OllamaConfig(
                 models: models.compactMap { headers[$0] },
-                draft: files(OllamaMediaType.draft).first.flatMap { headers[$0] }))
+                draft: files(OllamaMediaType.draft).first.flatMap { headers[$0] }),
+            chat: Chat(models.first.flatMap { headers[$0] }))
     }
 
     private func mediaType(of file: Int, _ header: GGUF?) -> String {
@@ -125,21 +163,37 @@ public struct OllamaLayout: Sendable {
 }
 
 extension ModelCard {
-    /// With what Ollama adds for models of some architectures when it makes one.
+    /// With what Ollama adds for models of some architectures when it makes one, and with the template of the family that the
+    /// model's own belongs to.
     ///
-    /// Source: Ollama `server/create.go`, createModel.
-    public func completed(for family: String) -> ModelCard {
+    /// Source: Ollama `server/create.go`, createModel, and `server/model.go`, detectChatTemplate.
+    public func completed(for architecture: String, _ chat: OllamaLayout.Chat) -> ModelCard {
+        let card = completed(for: architecture)
+        guard card.template == nil, card.renderer == nil, case .known(let family) = chat else { return card }
+        return card.completed(for: family)
+    }
+
+    private func completed(for chat: ChatFamily) -> ModelCard {
+        var card = self
+        card.template = chat.template
+        if !parameters.contains(where: { $0.name == "stop" }) {
+            card.parameters += chat.stops.map { Parameter(name: "stop", value: $0) }
+        }
+        return card
+    }
+
+    private func completed(for architecture: String) -> ModelCard {
         var card = self
         let name: String
-        switch family {
-        case "gemma4", "laguna": name = family
+        switch architecture {
+        case "gemma4", "laguna": name = architecture
         case "nemotron_h", "nemotron_h_moe", "nemotron_h_omni": name = "nemotron-3-nano"
         default: return card
         }
         guard renderer == nil || parser == nil else { return card }
         card.renderer = renderer ?? name
         card.parser = parser ?? name
-        if family == "gemma4", !parameters.contains(where: { $0.name == "stop" }) {
+        if architecture == "gemma4", !parameters.contains(where: { $0.name == "stop" }) {
             card.parameters.append(Parameter(name: "stop", value: "<turn|>"))
         }
         return card
