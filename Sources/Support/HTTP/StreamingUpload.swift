@@ -8,7 +8,7 @@ internal import Synchronization
 /// surfaces at the next `write` or at `finish`. A value that is let go cuts its request.
 public final class StreamingUpload: ByteSink, Sendable {
     private struct Writer {
-        var block: UploadBlock?
+        var block: ByteBlock?
         var count: Int64 = 0
     }
 
@@ -49,7 +49,7 @@ public final class StreamingUpload: ByteSink, Sendable {
                 let block = try writer.block ?? emptyBlock()
                 done += block.fill(bytes.extracting(droppingFirst: done))
                 writer.block = block
-                if block.count == UploadBlock.capacity { pass(&writer) }
+                if block.isFull { pass(&writer) }
             }
         }
     }
@@ -80,7 +80,7 @@ public final class StreamingUpload: ByteSink, Sendable {
         ring.pass(block)
     }
 
-    private func emptyBlock() throws -> UploadBlock {
+    private func emptyBlock() throws -> ByteBlock {
         if let block = try ring.emptyBlock() {
             block.clear()
             return block

@@ -9,9 +9,9 @@ internal import Synchronization
 final class UploadRing: BodyFeed, Sendable {
     private struct State {
         /// Oldest first. `sent` bytes of the first are gone.
-        var filled: [UploadBlock] = []
+        var filled: [ByteBlock] = []
         var sent = 0
-        var free: [UploadBlock] = []
+        var free: [ByteBlock] = []
         var isComplete = false
         var isAbandoned = false
         var makerWaits = false
@@ -21,6 +21,8 @@ final class UploadRing: BodyFeed, Sendable {
 
     /// Enough to keep a socket busy while the maker hashes its next block, and no more.
     static let blockCount = 4
+    /// In bytes: stays in the second-level cache between the maker's copy and the socket's.
+    static let blockSize = 512 << 10
 
     let length: Int64
     private let state: Mutex<State>
@@ -29,7 +31,7 @@ final class UploadRing: BodyFeed, Sendable {
     init(length: Int64) {
         self.length = length
         state = Mutex(State())
-        state.withLock { $0.free = (0..<Self.blockCount).map { _ in UploadBlock() } }
+        state.withLock { $0.free = (0..<Self.blockCount).map { _ in ByteBlock(capacity: Self.blockSize) } }
     }
 
     // MARK: The maker's side
@@ -37,7 +39,7 @@ final class UploadRing: BodyFeed, Sendable {
     /// An empty block, waited for.
     ///
     /// - Throws: `.interrupted`. Nil when the request has ended: `outcome` says how.
-    func emptyBlock() throws -> UploadBlock? {
+    func emptyBlock() throws -> ByteBlock? {
         try wait { state in
             if state.outcome != nil { return .some(nil) }
             return state.free.popLast().map { .some($0) }
@@ -45,7 +47,7 @@ final class UploadRing: BodyFeed, Sendable {
     }
 
     /// Hands over a block with something in it.
-    func pass(_ block: UploadBlock) {
+    func pass(_ block: ByteBlock) {
         let handle = state.withLock { state in
             state.filled.append(block)
             return state.handle
@@ -73,7 +75,7 @@ final class UploadRing: BodyFeed, Sendable {
             }
             if let result { return result }
             _ = change.wait(timeout: .now() + .milliseconds(200))
-            if Task.isCancelled {
+            if StopSignal.isUnwanted {
                 abandon()
                 throw KapsuleError(.interrupted, id: "interrupted", "interrupted")
             }
@@ -117,46 +119,5 @@ final class UploadRing: BodyFeed, Sendable {
             if isDone { state.free.append(state.filled.removeFirst()) }
         }
         return count
-    }
-}
-
-/// A block of memory with bytes at its front.
-// Owned by one side at a time: the ring hands it over under its lock.
-@safe
-final class UploadBlock: @unchecked Sendable {
-    /// In bytes: stays in the second-level cache between the maker's copy and the socket's.
-    static let capacity = 512 << 10
-
-    private let memory: UnsafeMutablePointer<UInt8>
-    private(set) var count = 0
-
-    init() { unsafe memory = .allocate(capacity: Self.capacity) }
-
-    deinit { unsafe memory.deallocate() }
-
-    func clear() { count = 0 }
-
-    /// Takes as much of `bytes` as fits; says how much that was.
-    func fill(_ bytes: Span<UInt8>) -> Int {
-        let taken = min(bytes.count, Self.capacity - count)
-        unsafe bytes.withUnsafeBufferPointer { bytes in
-            guard let start = bytes.baseAddress else { return }
-            unsafe (memory + count).update(from: start, count: taken)
-        }
-        count += taken
-        return taken
-    }
-
-    /// Shows what is in it.
-    func withBytes<T>(_ body: (Span<UInt8>) throws -> T) rethrows -> T {
-        // `count` bytes of the memory have been filled.
-        try body(unsafe UnsafeBufferPointer(start: memory, count: count).span)
-    }
-
-    /// Copies bytes from `offset` on; says how many.
-    func copy(from offset: Int, into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
-        let taken = min(buffer.count, count - offset)
-        unsafe buffer.baseAddress!.update(from: memory + offset, count: taken)
-        return taken
     }
 }

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import KapsuleCore
 internal import Synchronization
 
 /// Memory for pieces that are fetched before their turn, with one bound for all transfers that share it.
@@ -9,9 +10,12 @@ public final class BlockPool: Sendable {
     /// The pool of the process, 12 MiB: room for three pieces beside the one that streams.
     public static let shared = BlockPool(capacity: 12 << 20)
 
+    /// In bytes.
+    private static let blockSize = 512 << 10
+
     private struct State {
         var reserved = 0
-        var free: [UploadBlock] = []
+        var free: [ByteBlock] = []
         var waiting: [DispatchSemaphore] = []
     }
 
@@ -20,11 +24,11 @@ public final class BlockPool: Sendable {
     private let state = Mutex(State())
 
     /// - Parameter capacity: in bytes.
-    public init(capacity: Int) { self.capacity = capacity / UploadBlock.capacity }
+    public init(capacity: Int) { self.capacity = capacity / Self.blockSize }
 
     /// Blocks that hold so many bytes.
     static func blocks(for bytes: Int64) -> Int {
-        Int((bytes + Int64(UploadBlock.capacity) - 1) / Int64(UploadBlock.capacity))
+        Int((bytes + Int64(blockSize) - 1) / Int64(blockSize))
     }
 
     /// Whether so many blocks are there right now.
@@ -40,14 +44,14 @@ public final class BlockPool: Sendable {
     }
 
     /// A block of those set aside.
-    func take() -> UploadBlock {
-        let block = state.withLock { $0.free.popLast() } ?? UploadBlock()
+    func take() -> ByteBlock {
+        let block = state.withLock { $0.free.popLast() } ?? ByteBlock(capacity: Self.blockSize)
         block.clear()
         return block
     }
 
     /// Gives back blocks that were set aside, used or not.
-    func release(_ blocks: Int, used: [UploadBlock] = []) {
+    func release(_ blocks: Int, used: [ByteBlock] = []) {
         let waiting = state.withLock { state in
             state.reserved -= blocks
             state.free += used

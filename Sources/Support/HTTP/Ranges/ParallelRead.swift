@@ -193,7 +193,7 @@ final class PieceSchedule: Sendable {
 final class FetchedPiece: Sendable {
     private struct State {
         /// Those that are full, and the one that is being filled.
-        var blocks: [UploadBlock] = []
+        var blocks: [ByteBlock] = []
         /// Blocks set aside in the pool that were not given back.
         var reserved: Int
         var isFinished = false
@@ -227,11 +227,11 @@ final class FetchedPiece: Sendable {
                     done = bytes.count
                     return false
                 }
-                if state.blocks.last.map({ $0.count == UploadBlock.capacity }) ?? true {
+                if state.blocks.last?.isFull ?? true {
                     state.blocks.append(pool.take())
                 }
                 done += state.blocks[state.blocks.count - 1].fill(bytes.extracting(droppingFirst: done))
-                return state.blocks.last?.count == UploadBlock.capacity
+                return state.blocks.last?.isFull == true
             }
             if isFull { change.signal() }
         }
@@ -251,14 +251,14 @@ final class FetchedPiece: Sendable {
     func drain(_ deliver: (Span<UInt8>) throws -> Void) throws {
         defer { discard() }
         while true {
-            let (block, isOver) = state.withLock { state -> (UploadBlock?, Bool) in
+            let (block, isOver) = state.withLock { state -> (ByteBlock?, Bool) in
                 guard let first = state.blocks.first else { return (nil, state.isFinished) }
                 // The last one may still be growing.
-                guard first.count == UploadBlock.capacity || state.isFinished else { return (nil, false) }
+                guard first.isFull || state.isFinished else { return (nil, false) }
                 return (state.blocks.removeFirst(), false)
             }
             if isOver { return }
-            if StopSignal.isUnwanted { throw KapsuleError(.interrupted, id: "interrupted", "interrupted") }
+            try Task.checkNotInterrupted()
             guard let block else {
                 _ = change.wait(timeout: .now() + .milliseconds(200))
                 continue

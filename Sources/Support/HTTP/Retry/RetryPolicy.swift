@@ -94,7 +94,7 @@ public struct RetryPolicy: Sendable {
         let end = ContinuousClock.now + time
         let never = DispatchSemaphore(value: 0)
         while true {
-            if StopSignal.isUnwanted { throw KapsuleError(.interrupted, id: "interrupted", "interrupted") }
+            try Task.checkNotInterrupted()
             let left = ContinuousClock.now.duration(to: end)
             guard left > .zero else { return }
             _ = never.wait(timeout: .now() + .milliseconds(max(1, min(200, left.milliseconds))))

@@ -11,7 +11,7 @@ internal import Synchronization
 /// Used by one thread at a time.
 public final class PipedSink<Output: Sendable>: ByteSink {
     private let pipe: Pipe<Output>
-    private var block: PipeBlock?
+    private var block: ByteBlock?
 
     /// - Parameters:
     ///   - blocks: of 256 KiB, how many may be on their way.
@@ -30,7 +30,7 @@ public final class PipedSink<Output: Sendable>: ByteSink {
             let block = try block ?? pipe.emptyBlock()
             done += block.fill(bytes.extracting(droppingFirst: done))
             self.block = block
-            if block.count == PipeBlock.capacity { pass() }
+            if block.isFull { pass() }
         }
     }
 
@@ -61,48 +61,24 @@ public struct PipeReader: Sendable {
     /// - Throws: `.interrupted` when the writer gave up, and what `body` throws.
     public func forEachBlock(_ body: (Span<UInt8>) throws -> Void) throws {
         while let block = try pipe.fullBlock() {
-            do {
-                // A second reference for as long as the span lives; the writer gets the block without it.
-                let bytes = block.bytes
-                try body(bytes.span.extracting(first: block.count))
-            }
+            try block.withBytes(body)
             pipe.recycle(block)
         }
     }
 }
 
-/// A buffer on its way.
-// One thread at a time has it: it goes from one to the other under the pipe's mutex.
-private final class PipeBlock: @unchecked Sendable {
-    static let capacity = 256 << 10
-    var bytes = [UInt8](repeating: 0, count: capacity)
-    var count = 0
-
-    /// Takes what fits; returns how much that was.
-    func fill(_ source: Span<UInt8>) -> Int {
-        let taken = min(source.count, Self.capacity - count)
-        let offset = count
-        // Bounds: `taken` bytes fit behind `offset`, as computed above.
-        unsafe source.withUnsafeBufferPointer { source in
-            unsafe bytes.withUnsafeMutableBufferPointer { bytes in
-                guard let from = source.baseAddress, let to = bytes.baseAddress else { return }
-                unsafe memcpy(to + offset, from, taken)
-            }
-        }
-        count += taken
-        return taken
-    }
-}
-
 private protocol PipeEnd: AnyObject, Sendable {
-    func fullBlock() throws -> PipeBlock?
-    func recycle(_ block: PipeBlock)
+    func fullBlock() throws -> ByteBlock?
+    func recycle(_ block: ByteBlock)
 }
+
+/// In bytes.
+private let blockSize = 256 << 10
 
 private final class Pipe<Output: Sendable>: PipeEnd {
     private struct State {
-        var full: [PipeBlock] = []
-        var empty: [PipeBlock] = []
+        var full: [ByteBlock] = []
+        var empty: [ByteBlock] = []
         var isClosed = false
         var isAbandoned = false
         var result: Result<Output, any Error>?
@@ -118,17 +94,17 @@ private final class Pipe<Output: Sendable>: PipeEnd {
 
     // MARK: The writer's thread
 
-    func emptyBlock() throws -> PipeBlock {
+    func emptyBlock() throws -> ByteBlock {
         free.wait()
         return try state.withLock { state in
             if case .failure(let error)? = state.result { throw error }
-            guard let block = state.empty.popLast() else { return PipeBlock() }
-            block.count = 0
+            guard let block = state.empty.popLast() else { return ByteBlock(capacity: blockSize) }
+            block.clear()
             return block
         }
     }
 
-    func pass(_ block: PipeBlock) {
+    func pass(_ block: ByteBlock) {
         state.withLock { $0.full.append(block) }
         filled.signal()
     }
@@ -152,10 +128,10 @@ private final class Pipe<Output: Sendable>: PipeEnd {
 
     // MARK: The reader's thread
 
-    func fullBlock() throws -> PipeBlock? {
+    func fullBlock() throws -> ByteBlock? {
         while true {
             filled.wait()
-            let (block, isOver) = try state.withLock { state -> (PipeBlock?, Bool) in
+            let (block, isOver) = try state.withLock { state -> (ByteBlock?, Bool) in
                 if state.isAbandoned, !state.isClosed {
                     throw KapsuleError(.interrupted, id: "interrupted", "interrupted")
                 }
@@ -166,7 +142,7 @@ private final class Pipe<Output: Sendable>: PipeEnd {
         }
     }
 
-    func recycle(_ block: PipeBlock) {
+    func recycle(_ block: ByteBlock) {
         state.withLock { $0.empty.append(block) }
         free.signal()
     }

@@ -62,12 +62,3 @@ public struct FileSource: ByteSource {
             remedy: "wait until nothing writes to it, then run the command again")
     }
 }
-
-extension Task where Success == Never, Failure == Never {
-    /// Called once a block by everything that moves bytes.
-    ///
-    /// - Throws: `.interrupted` when the task was cancelled, as by Ctrl-C.
-    public static func checkNotInterrupted() throws {
-        if isCancelled { throw KapsuleError(.interrupted, id: "interrupted", "interrupted") }
-    }
-}

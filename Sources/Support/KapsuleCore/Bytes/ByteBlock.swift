@@ -1,0 +1,45 @@
+/// A block of memory with bytes at its front, on its way from one thread to another.
+// Owned by one thread at a time, or read by several and written by none: whoever hands it over does so under a lock.
+@safe
+public final class ByteBlock: @unchecked Sendable {
+    /// In bytes.
+    public let capacity: Int
+    private let memory: UnsafeMutablePointer<UInt8>
+    /// Bytes that are in it.
+    public private(set) var count = 0
+
+    public init(capacity: Int) {
+        self.capacity = capacity
+        unsafe memory = .allocate(capacity: capacity)
+    }
+
+    deinit { unsafe memory.deallocate() }
+
+    public var isFull: Bool { count == capacity }
+
+    public func clear() { count = 0 }
+
+    /// Takes as much of `bytes` as fits; says how much that was.
+    public func fill(_ bytes: Span<UInt8>) -> Int {
+        let taken = min(bytes.count, capacity - count)
+        unsafe bytes.withUnsafeBufferPointer { bytes in
+            guard let start = bytes.baseAddress else { return }
+            unsafe (memory + count).update(from: start, count: taken)
+        }
+        count += taken
+        return taken
+    }
+
+    /// Shows what is in it.
+    public func withBytes<T>(_ body: (Span<UInt8>) throws -> T) rethrows -> T {
+        // `count` bytes of the memory have been filled.
+        try body(unsafe UnsafeBufferPointer(start: memory, count: count).span)
+    }
+
+    /// Copies bytes from `offset` on; says how many.
+    public func copy(from offset: Int, into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        let taken = min(buffer.count, count - offset)
+        unsafe buffer.baseAddress!.update(from: memory + offset, count: taken)
+        return taken
+    }
+}
