@@ -78,7 +78,8 @@ struct Workshop {
                 "warning: what is decrypted for this build is stored in plaintext: no --encryption-key, no ENCRYPT")
         }
         let outputs = try outputs(base, wishes, resolution.sources)
-        let separated = try encryption?.separating(resolution.bundle) ?? resolution.bundle
+        let whole = try joined(resolution.bundle, outputs.specs)
+        let separated = try encryption?.separating(whole) ?? whole
         let bundle = try split(try await identified(separated, outputs.specs), outputs.specs, base)
         let sessions = try outputs.exporters().map { try $0.begin(bundle) }
         return Prepared(
@@ -90,6 +91,19 @@ struct Workshop {
     func resolved() throws -> ModelBundle {
         let loaded = try loadModelfile()
         return try resolver(loaded, nil).resolve(loaded.modelfile).bundle
+    }
+
+    /// What lies in several GGUF files as one, for Ollama, whose layers are whole models.
+    private func joined(_ bundle: ModelBundle, _ specs: [OutputSpec]) throws -> ModelBundle {
+        guard specs.contains(where: \.isOllamas), GGUFParts.areIn(bundle) else { return bundle }
+        let joined = try GGUFParts.joined(bundle)
+        guard specs.allSatisfy(\.isOllamas) || joined.files.count == bundle.files.count else {
+            throw KapsuleError(
+                .usage, id: "usage.gguf-parts",
+                "for Ollama the GGUF files of this model are joined, and for the other outputs they stay as they are",
+                remedy: "make the model for Ollama with a command of its own")
+        }
+        return joined
     }
 
     /// What is too large for a layer, in parts.

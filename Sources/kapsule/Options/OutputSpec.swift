@@ -169,6 +169,9 @@ struct OutputSpec: ExpressibleByArgument, Hashable {
         }
     }
 
+    /// Whether it is a model in Ollama's form, wherever that goes.
+    var isOllamas: Bool { kind == .ollama || shape == .ollama }
+
     static let defaultValueDescription = "type=oci,dest=DIR"
 }
 

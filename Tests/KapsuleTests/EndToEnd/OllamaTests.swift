@@ -383,8 +383,12 @@ import Testing
             help: "name one file in FROM, or leave the others out with EXCLUDE"),
         Refusal(
             testDescription: "a part", modelfile: "FROM .\n", files: ["a-00001-of-00002.gguf": part],
-            error: "a-00001-of-00002.gguf is one part of a model in several, and Ollama's layers are whole models",
-            help: "join the parts with llama.cpp's 'llama-gguf-split --merge', and write FROM ./JOINED.gguf"),
+            error: "a-*-of-00002.gguf is a model in 2 parts, and 1 of them is here",
+            help: "name all of them in FROM, or their directory, and leave none out"),
+        Refusal(
+            testDescription: "a part of another name", modelfile: "FROM .\n", files: ["a.gguf": part],
+            error: "a.gguf says that it is one part of a model in several, and its name does not",
+            help: "give the parts the names that llama.cpp gave them: NAME-00001-of-00003.gguf"),
         Refusal(
             testDescription: "only an adapter", modelfile: "FROM .\n",
             files: ["a.gguf": OllamaPlace.files["lora.gguf"] ?? .sample()],

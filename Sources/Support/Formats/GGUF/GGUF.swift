@@ -45,6 +45,8 @@ public struct GGUF: Sendable {
     public struct Entry: Sendable, Hashable {
         public let key: String
         public let value: Value
+        /// Where it is in the file, the key included, in bytes.
+        public let range: Range<Int64>
     }
 
     /// Source: ggml `gguf.h`, enum gguf_type.

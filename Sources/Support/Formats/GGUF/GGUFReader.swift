@@ -124,14 +124,15 @@ private struct GGUFReader {
     // MARK: Keys and values
 
     private mutating func entry(_ index: Int, _ places: inout [String: Int]) throws -> GGUF.Entry {
+        let start = cursor.position
         let key = try name("the key \(index + 1)", limit: 65535)
         guard !key.isEmpty else { throw cursor.refusal("empty-key", "has an empty key, number \(index + 1)") }
         guard places.updateValue(index, forKey: key) == nil else {
             throw cursor.refusal("duplicate-key", "has the key '\(Printable.text(key))' twice")
         }
         let type = try valueType("the value of \(Self.quoted(key))")
-        if type == .array { return GGUF.Entry(key: key, value: .array(try list(key))) }
-        return GGUF.Entry(key: key, value: try value(type, of: key))
+        let value = type == .array ? .array(try list(key)) : try value(type, of: key)
+        return GGUF.Entry(key: key, value: value, range: start..<cursor.position)
     }
 
     private mutating func valueType(_ part: @autoclosure () -> String) throws -> GGUF.ValueType {

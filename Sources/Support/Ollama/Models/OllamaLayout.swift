@@ -157,8 +157,8 @@ public struct OllamaLayout: Sendable {
     private func split(_ file: Int) -> KapsuleError {
         KapsuleError(
             .usage, id: "ollama.split",
-            "\(bundle.files[file].path) is one part of a model in several, and Ollama's layers are whole models",
-            remedy: "join the parts with llama.cpp's 'llama-gguf-split --merge', and write FROM ./JOINED.gguf")
+            "\(bundle.files[file].path) says that it is one part of a model in several, and its name does not",
+            remedy: "give the parts the names that llama.cpp gave them: NAME-00001-of-00003.gguf")
     }
 }
 
