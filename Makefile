@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up what they need on a fresh Debian machine; the rest is for working on kapsule.
 
-.PHONY: demo test bench build release lint format setup setup-test fuzz campaign-hub campaign-registry clean
+.PHONY: demo test bench build release lint format setup setup-test fuzz campaign-hub campaign-registry resume-large clean
 .DEFAULT_GOAL := build
 
 TOOLS := .build-tools
@@ -30,6 +30,11 @@ bench: setup-test release
 campaign-registry: setup-test
 	swift build --build-tests
 	KAPSULE_CAMPAIGN=$${KAPSULE_CAMPAIGN:-1000} $(TEST) --filter RegistryCampaign
+
+## resume-large: pushes and pulls of 2 GiB, killed at nine tenths; KAPSULE_REGISTRY names a registry that keeps what was cut
+resume-large: setup-test
+	swift build --build-tests
+	KAPSULE_RESUME_SIZE=$${KAPSULE_RESUME_SIZE:-2147483648} $(TEST) --filter ' ResumeTests|\.ResumeTests'
 
 ## fuzz: the parsers for longer than `make test` takes
 fuzz: setup

@@ -24,6 +24,16 @@ final class Toolbox: Sendable {
         progress = ProgressRenderer(try options.mode(environment), environment: environment)
         TerminalLogHandler.bootstrap(debug: options.debug, progress: progress)
         logger = Logger(label: "kapsule")
+        Self.adoptProxy(environment)
+    }
+
+    /// libcurl heeds `http_proxy` in lower case only, because a CGI program has a header of its client in `HTTP_PROXY`.
+    /// Everybody else takes both.
+    private static func adoptProxy(_ environment: [String: String]) {
+        guard environment["http_proxy"] == nil, environment["REQUEST_METHOD"] == nil,
+            let proxy = environment["HTTP_PROXY"]
+        else { return }
+        CurrentProcess.setEnvironment("http_proxy", proxy)
     }
 
     // MARK: Being heard

@@ -36,7 +36,7 @@ struct ImageFixture {
 
     func destination(_ name: String) throws -> any ImageDestination {
         try Directories.make(path(name))
-        let layout = try ImageLayout.create(path(name), flush: .later)
+        let layout = try ImageLayout.create(path(name))
         return LayoutDestination(
             name: name, layout: layout, pinned: { "\($0)" }, tag: { try $0.setTag("1", $1, replace: $2) })
     }

@@ -37,6 +37,29 @@ import Testing
         #expect(request["Accept"] == "a/b")
     }
 
+    /// A client certificate says who we are as a token does.
+    @Test(
+        .enabled(if: TestProgram.python.isUsable, "python3 is not installed"),
+        .enabled(if: TestProgram.openssl.isUsable, "openssl is not installed"))
+    func leavesItsCertificateWithItsOrigin() throws {
+        let certificates = try TestCertificates()
+        try certificates.makeClient()
+        let other = try CertificateWitness(certificates)
+        let server = try CertificateWitness(certificates, redirect: "https://127.0.0.1:\(other.port)/to")
+        var settings = TransportSettings()
+        settings.tls.caFile = certificates.authority
+        settings.tls.clientCertificate = certificates.clientCertificate
+        settings.tls.clientKey = certificates.clientKey
+        let transport = HTTPTransport(settings)
+        for _ in 0..<2 {
+            let url = WebAddress(.https, host: "127.0.0.1", port: UInt16(server.port), target: "/from")
+            #expect(try transport.send(HTTPRequest(.get, url)).url.port == UInt16(other.port))
+        }
+        #expect(
+            try server.requests(atLeast: 2) == ["GET /from client=kapsule client", "GET /from client=kapsule client"])
+        #expect(try other.requests(atLeast: 2) == ["GET /to client=none", "GET /to client=none"])
+    }
+
     /// Another name of the same machine is another origin.
     @Test func takesAnotherHostForAnotherOrigin() throws {
         let server = try LoopbackServer { request in

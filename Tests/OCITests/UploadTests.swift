@@ -252,7 +252,7 @@ import Testing
                     while index > 0, told.at.withLock({ $0 == nil }) { try await Task.sleep(for: .milliseconds(50)) }
                     if index > 0 { try await Task.sleep(for: .milliseconds(200)) }
                     try await withTaskExecutorPreference(RegistryOracleTests.threads) {
-                        _ = try client.blobSize(Self.blob.digest)
+                        _ = try client.hasBlob(Self.blob.artifact)
                     }
                 }
             }

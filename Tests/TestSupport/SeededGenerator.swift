@@ -28,12 +28,13 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     }
 
     public mutating func bytes(_ count: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count + 8)
-        while bytes.count < count {
-            let word = next()
-            for shift in stride(from: 0, to: 64, by: 8) {
-                bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+        // Word by word: tests are built without optimisation, and ask for megabytes.
+        var bytes = [UInt8](repeating: 0, count: (count + 7) / 8 * 8)
+        unsafe bytes.withUnsafeMutableBytes { bytes in
+            var offset = 0
+            while offset < bytes.count {
+                unsafe bytes.storeBytes(of: next().littleEndian, toByteOffset: offset, as: UInt64.self)
+                offset += 8
             }
         }
         bytes.removeLast(bytes.count - count)

@@ -22,6 +22,7 @@ public struct TestProgram: Sendable {
     public static let umoci = TestProgram(name: "umoci", hint: "apt-get install umoci", probe: nil)
     public static let podman = TestProgram(name: "podman", hint: "apt-get install podman", probe: nil)
     public static let curl = TestProgram(name: "curl", hint: "apt-get install curl", probe: nil)
+    public static let strace = TestProgram(name: "strace", hint: "apt-get install strace", probe: ["true"])
     /// git with its large files.
     public static let gitLFS = TestProgram(
         name: "git", hint: "apt-get install git git-lfs", probe: ["lfs", "version"])

@@ -5,6 +5,8 @@ internal import KapsuleIO
 struct LaneTransfer {
     /// Attempts that in a row moved nothing further before an output is given up.
     static let attempts = 4
+    /// Bytes that count as moving further.
+    private static let progress: Int64 = 1 << 20
 
     let bundle: ModelBundle
     let lane: Int
@@ -20,6 +22,14 @@ struct LaneTransfer {
         var wasRead = false
     }
 
+    /// An output that failed in one attempt.
+    private struct Failure {
+        let output: Int
+        let error: KapsuleError
+        /// Whether it failed to begin: that was tried often enough by whoever knows the network.
+        var isFinal = false
+    }
+
     /// - Parameter outputs: indices into `sessions` of those that have not failed before.
     /// - Throws: what the source of the bytes throws; a failing output is in the result instead.
     func run(for outputs: [Int]) throws -> Result {
@@ -28,12 +38,18 @@ struct LaneTransfer {
         let activity = Activity(TransferStep.subject(of: files.map { bundle.files[$0].path }), total: size)
         progress.began(activity)
         do {
-            for attempt in 1...Self.attempts where !waiting.isEmpty {
+            var isFirst = true
+            var idle = 0
+            var furthest: Int64 = 0
+            while !waiting.isEmpty {
                 activity.restart(at: 0)
-                let failures = try attemptVerified(attempt, for: waiting, activity: activity, result: &result)
-                let isLast = attempt == Self.attempts
-                waiting = failures.filter { $0.error.code == .unavailable && !isLast }.map(\.output)
-                result.failures += failures.filter { !waiting.contains($0.output) }
+                let failures = try attemptVerified(isFirst, for: waiting, activity: activity, result: &result)
+                isFirst = false
+                idle = activity.done >= furthest + Self.progress ? 1 : idle + 1
+                furthest = max(furthest, activity.done)
+                waiting = failures.filter { idle < Self.attempts && $0.error.code == .unavailable && !$0.isFinal }
+                    .map(\.output)
+                result.failures += failures.filter { !waiting.contains($0.output) }.map { ($0.output, $0.error) }
             }
             progress.ended(activity, outcome(result))
         } catch {
@@ -58,11 +74,11 @@ struct LaneTransfer {
 
     /// Bytes that are not what was promised are fetched a second time: what broke them may have been the way here.
     private func attemptVerified(
-        _ attempt: Int, for outputs: [Int], activity: Activity, result: inout Result
-    ) throws -> [(output: Int, error: KapsuleError)] {
+        _ isFirst: Bool, for outputs: [Int], activity: Activity, result: inout Result
+    ) throws -> [Failure] {
         do {
-            return try attemptOnce(for: outputs, salvages: attempt == 1, activity: activity, result: &result)
-        } catch let error as KapsuleError where error.id == "content.mismatch" && attempt == 1 {
+            return try attemptOnce(for: outputs, salvages: isFirst, activity: activity, result: &result)
+        } catch let error as KapsuleError where error.id == "content.mismatch" && isFirst {
             activity.restart(at: 0)
             return try attemptOnce(for: outputs, salvages: false, activity: activity, result: &result)
         }
@@ -70,14 +86,14 @@ struct LaneTransfer {
 
     private func attemptOnce(
         for outputs: [Int], salvages: Bool, activity: Activity, result: inout Result
-    ) throws -> [(output: Int, error: KapsuleError)] {
-        var failures: [(output: Int, error: KapsuleError)] = []
+    ) throws -> [Failure] {
+        var failures: [Failure] = []
         var sinks: [(output: Int, sink: any LaneSink)] = []
         for output in outputs {
             do {
                 if let sink = try sessions[output].open(lane: lane) { sinks.append((output, sink)) }
             } catch {
-                failures.append((output, KapsuleError(wrapping: error)))
+                failures.append(Failure(output: output, error: KapsuleError(wrapping: error), isFinal: true))
             }
         }
         guard !sinks.isEmpty else { return failures }
@@ -92,7 +108,10 @@ struct LaneTransfer {
             fanOut.abandon()
             throw error
         }
-        return failures + fanOut.failures.map { ($0.output, KapsuleError(wrapping: $0.error)) }
+        return failures
+            + fanOut.failures.map {
+                Failure(output: $0.output, error: KapsuleError(wrapping: $0.error))
+            }
     }
 
     private func read(into fanOut: FanOutSink, salvaging outputs: [Int], result: inout Result) throws {

@@ -33,12 +33,15 @@ struct LayerPlan: Sendable {
     }
 
     /// What is known of the layer before its files are read: names and sizes, and digests that somebody vouches for.
+    ///
+    /// Not digests that this machine remembers: a run that was killed near its end may have left one, and what it began has
+    /// to be found again.
     func outline(of bundle: ModelBundle) -> Digest {
         var text = "oci-outline-1\n"
         for directory in directories { text += "\(directory.utf8.count):\(directory)\n" }
         for file in files.map({ bundle.files[$0] }) {
             text += "\(file.path.text.utf8.count):\(file.path) \(file.isExecutable ? "x" : "-") \(file.source.size) "
-            text += "\(file.source.digest.map(\.description) ?? "?")\n"
+            text += "\((file.source.isWatched ? nil : file.source.digest)?.description ?? "?")\n"
         }
         return Digest.of(text)
     }

@@ -28,7 +28,7 @@ public struct LayoutDestination: ImageDestination {
     public init(name: String, at path: String, names: [Reference], tags: [String] = []) {
         let lazy = LazyLayout(path) {
             try Directories.make(path)
-            return try ImageLayout.create(path, flush: .later)
+            return try ImageLayout.create(path)
         }
         self.init(
             name: name, lazy, pinned: { "oci:\(path)@\($0)" },

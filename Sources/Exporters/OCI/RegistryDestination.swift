@@ -26,7 +26,7 @@ public struct RegistryDestination: ImageDestination {
 
     public func hasBlobNearby(_ blob: Artifact) -> Bool? { nil }
     public func hasBlob(_ blob: Artifact) throws -> Bool {
-        if try client.blobSize(blob.digest) == blob.size { return true }
+        if try client.hasBlob(blob) { return true }
         return try siblings.contains { try client.mountBlob(blob.digest, from: $0) }
     }
 

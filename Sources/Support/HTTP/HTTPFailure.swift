@@ -6,6 +6,10 @@ enum HTTPFailure {
     case connection(HTTPRequest, String)
     case tlsTrust(HTTPRequest, String)
     case tls(HTTPRequest, String)
+    case clientCertificate(HTTPRequest, String)
+    case proxyLookup(HTTPRequest, String)
+    /// What the proxy said to being asked for a way to the server.
+    case proxy(HTTPRequest, status: Int)
     case cut(HTTPRequest, String)
     case stalled(HTTPRequest, Int64, Duration)
     case notHTTP(HTTPRequest, String)
@@ -39,6 +43,17 @@ enum HTTPFailure {
                 remedy: request.url.isLoopback
                     ? "check that it speaks HTTPS on this port"
                     : "check that it speaks HTTPS on this port; use --plain-http if it is meant to speak HTTP only")
+        case .clientCertificate(let request, let reason):
+            KapsuleError(
+                .unauthorized, id: "http.client-certificate",
+                "\(request.url.authority) wants to see a client certificate that it knows: \(reason)",
+                remedy: "put client.cert and client.key into /etc/docker/certs.d/\(request.url.authority)/")
+        case .proxyLookup(let request, let reason):
+            KapsuleError(
+                .unavailable, id: "http.proxy",
+                "cannot reach \(request.url.authority): the name of the proxy is not known (\(reason))",
+                remedy: "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or except the host with NO_PROXY")
+        case .proxy(let request, let status): Self.refusedByProxy(request, status)
         case .cut(let request, let reason):
             KapsuleError(
                 .unavailable, id: "http.cut", "\(request.summary) was cut off: \(reason)", remedy: Self.resumes)
@@ -70,6 +85,21 @@ enum HTTPFailure {
                 "the answer to \(request.summary) is longer than the \(limit) bytes that it may have",
                 remedy: "check that the address names what you mean")
         }
+    }
+
+    private static func refusedByProxy(_ request: HTTPRequest, _ status: Int) -> KapsuleError {
+        let remedy =
+            status == 407
+            ? "name a user that it knows: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+            : "ask its operator to let the host through, or go round it with NO_PROXY=\(request.url.host)"
+        // A gateway that cannot reach the server now may a moment later.
+        return RetryPolicy.isTransient(status: status)
+            ? KapsuleError(
+                .unavailable, id: "http.connect",
+                "the proxy cannot connect to \(request.url.authority) (\(status))", remedy: resumes)
+            : KapsuleError(
+                .unauthorized, id: "http.proxy",
+                "the proxy does not let us connect to \(request.url.authority) (\(status))", remedy: remedy)
     }
 }
 

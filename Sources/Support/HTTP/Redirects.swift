@@ -30,6 +30,7 @@ public enum Redirects: Sendable {
         if !target.hasSameOrigin(as: request.url) {
             // Object stores refuse a signed address that also carries an authorisation, and it is not meant for them.
             for name in Self.confined { next.headers.remove(name) }
+            next.isAway = true
         }
         return next
     }

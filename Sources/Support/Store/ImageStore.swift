@@ -11,8 +11,7 @@ public struct ImageStore: Sendable {
     ///
     /// - Throws: `.conflict` when `home` holds something else.
     public init(home: String) throws {
-        // A blob that a power failure cut short has another size, counts as missing, and is made again.
-        layout = try ImageLayout.create(home, flush: .later, mode: 0o700)
+        layout = try ImageLayout.create(home, mode: 0o700)
     }
 
     private static let useLockName = ".kapsule.lock.use"

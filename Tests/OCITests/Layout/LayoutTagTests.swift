@@ -112,7 +112,7 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             for task in 0..<8 {
                 group.addTask {
-                    let mine = try ImageLayout.create(path, flush: .later)
+                    let mine = try ImageLayout.create(path)
                     for turn in 0..<10 {
                         try mine.setTag("t\(task)-\(turn)", one)
                         _ = try mine.put(Array("shared \(turn)".utf8))

@@ -51,7 +51,9 @@ final class CurlHandle: @unchecked Sendable {
         }
         defer { unsafe curl_multi_remove_handle(multi, easy) }
         let result = try loop(transfer, settings)
-        try transfer.conclude(result, errorText.text)
+        var proxyStatus = 0
+        unsafe kapsule_curl_get_long(easy, CURLINFO_HTTP_CONNECTCODE, &proxyStatus)
+        try transfer.conclude(result, errorText.text, proxyStatus: proxyStatus)
     }
 
     private func loop(_ transfer: CurlTransfer, _ settings: TransportSettings) throws -> CURLcode {

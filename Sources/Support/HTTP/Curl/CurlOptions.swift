@@ -69,7 +69,7 @@ struct CurlOptions {
         try set(CURLOPT_SSL_VERIFYPEER, tls.verifiesServer ? 1 : 0)
         try set(CURLOPT_SSL_VERIFYHOST, tls.verifiesServer ? 2 : 0)
         if let file = tls.caFile { try set(CURLOPT_CAINFO, file) }
-        if let certificate = tls.clientCertificate, let key = tls.clientKey {
+        if !transfer.request.isAway, let certificate = tls.clientCertificate, let key = tls.clientKey {
             try set(CURLOPT_SSLCERT, certificate)
             try set(CURLOPT_SSLKEY, key)
         }

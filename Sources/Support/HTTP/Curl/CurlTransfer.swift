@@ -148,11 +148,14 @@ final class CurlTransfer {
     }
 
     /// Turns libcurl's result into nothing, or an error.
-    func conclude(_ code: CURLcode, _ text: String) throws {
+    ///
+    /// - Parameter proxyStatus: what a proxy answered that was asked for a way to the server; 0 where none was.
+    func conclude(_ code: CURLcode, _ text: String, proxyStatus: Int) throws {
         if let failure { throw failure }
         if hasHead, code == CURLE_OK || isCutOnPurpose { return }
         // libcurl takes the end of the connection for the end of the head.
         if code == CURLE_OK { throw HTTPFailure.cut(request, "the answer ended within its head").error }
+        if proxyStatus >= 300 { throw HTTPFailure.proxy(request, status: proxyStatus).error }
         let reason = text.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : text
         throw CurlResult.failure(code, request, Excerpt.of(reason, limit: 200)).error
     }
@@ -162,7 +165,11 @@ enum CurlResult {
     /// What a result code means to a person.
     static func failure(_ code: CURLcode, _ request: HTTPRequest, _ reason: String) -> HTTPFailure {
         switch code {
-        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .nameLookup(request, reason)
+        case CURLE_COULDNT_RESOLVE_HOST: .nameLookup(request, reason)
+        case CURLE_COULDNT_RESOLVE_PROXY: .proxyLookup(request, reason)
+        // With TLS 1.3 the server looks at our certificate when the handshake is over for us.
+        case _ where isAboutOurCertificate(reason): .clientCertificate(request, reason)
+        case CURLE_SSL_CONNECT_ERROR where isCut(reason): .cut(request, reason)
         case CURLE_COULDNT_CONNECT, CURLE_OPERATION_TIMEDOUT, CURLE_PROXY: .connection(request, reason)
         case CURLE_PEER_FAILED_VERIFICATION: .tlsTrust(request, reason)
         case CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM: .badFile(request, reason)
@@ -170,5 +177,20 @@ enum CurlResult {
         case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY, CURLE_URL_MALFORMAT: .notHTTP(request, reason)
         default: .cut(request, reason)
         }
+    }
+
+    /// Alerts about a certificate come from the server, and can mean no other than ours.
+    ///
+    /// Source: RFC 8446, section 6.2, in OpenSSL's words.
+    private static func isAboutOurCertificate(_ reason: String) -> Bool {
+        [
+            "alert certificate required", "alert bad certificate", "alert unknown ca", "alert certificate unknown",
+            "alert certificate expired", "alert certificate revoked", "alert unsupported certificate",
+        ].contains { reason.contains($0) }
+    }
+
+    /// A connection that ended in the middle of the handshake may stand the next time.
+    private static func isCut(_ reason: String) -> Bool {
+        ["Connection reset", "SSL_ERROR_SYSCALL", "unexpected eof", "Broken pipe"].contains { reason.contains($0) }
     }
 }

@@ -34,6 +34,8 @@ public struct HTTPRequest: Sendable {
     public var redirects = Redirects.follow
     /// Whether only HTTP/2 will do, as for gRPC; without TLS it is spoken unasked.
     public var needsHTTP2 = false
+    /// Whether a redirect has led away from where it was meant for: nothing that proves who we are goes along.
+    var isAway = false
     /// How long nothing may move; nil for the transport's own limit. For requests whose answer is long in
     /// the making, such as the one that closes an upload.
     public var stallTimeout: Duration?

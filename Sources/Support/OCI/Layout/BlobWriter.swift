@@ -68,8 +68,9 @@ public final class BlobWriter: ByteSink {
 
     private func publish(_ blob: Artifact) throws {
         if reserved > sink.offset { try atomic.file.truncate(to: sink.offset) }
-        if layout.flush == .device { try atomic.file.synchronize() }
-        // A file of another size under this name is damage, such as a power failure left: this one replaces it.
+        // Before it has its name: a power failure leaves no blob with a good name that is short or full of zeros.
+        try atomic.file.synchronize()
+        // A file of another size under this name is damage, such as other tools leave: this one replaces it.
         let path = layout.path(of: blob.digest)
         let isDamaged = try FileStatus.of(path, followsLinks: true).map { $0.size != blob.size } ?? false
         try atomic.commit(as: path, existing: isDamaged ? .replace : .keep)

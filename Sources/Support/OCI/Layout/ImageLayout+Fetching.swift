@@ -33,7 +33,7 @@ private struct BlobFetch {
             return try withSecondChance { _ in
                 let atomic = try AtomicFile(in: layout.blobDirectory, mode: ImageLayout.blobMode)
                 try fill(atomic.file, from: 0)
-                if layout.flush == .device { try atomic.file.synchronize() }
+                try atomic.file.synchronize()
                 try atomic.commit(as: layout.path(of: blob.digest), existing: .replace)
             }
         }
@@ -43,7 +43,7 @@ private struct BlobFetch {
                 let start = isSecond || there > blob.size ? 0 : there
                 if start < there { try partial.file.truncate(to: start) }
                 try fill(partial.file, from: start)
-                if layout.flush == .device { try partial.file.synchronize() }
+                try partial.file.synchronize()
                 try partial.publish(as: layout.path(of: blob.digest))
             }
         } catch let error as KapsuleError where error.code == .unverified || error.code == .noSpace {

@@ -5,7 +5,7 @@ internal import KapsuleIO
 ///
 ///     DIR/oci-layout            {"imageLayoutVersion":"1.0.0"}
 ///     DIR/index.json            names → manifests; replaced in one act, under an exclusive lock
-///     DIR/blobs/sha256/HEX      manifests, configs, layers; appear whole, never change
+///     DIR/blobs/sha256/HEX      manifests, configs, layers; appear whole and on the device, never change
 ///     DIR/.kapsule.lock         what writers of index.json lock
 ///
 /// Readers take no lock: an `index.json` is replaced by a rename, and a blob has its name only when it is complete.
@@ -13,17 +13,8 @@ internal import KapsuleIO
 ///
 /// Source: OCI image-spec v1.1, image-layout.md.
 public struct ImageLayout: Sendable {
-    /// When the bytes of a blob reach the device.
-    public enum Flush: Sendable {
-        /// Before the blob gets its name, so that a power failure leaves no empty blob with a good name.
-        case device
-        /// When the kernel likes: for layouts that can be made again.
-        case later
-    }
-
     /// As given by the caller.
     public let path: String
-    let flush: Flush
 
     /// Permission bits of a blob. Nobody may write to one: its inode can be shared with another layout by a hard link,
     /// and its name promises its content. Anyone may read, as other tools have it; a layout that is nobody else's
@@ -33,8 +24,8 @@ public struct ImageLayout: Sendable {
     /// A layout that exists.
     ///
     /// - Throws: `.usage` when `path` is no layout, or one of a version that is not known.
-    public static func open(_ path: String, flush: Flush = .device) throws -> ImageLayout {
-        let layout = ImageLayout(path: path, flush: flush)
+    public static func open(_ path: String) throws -> ImageLayout {
+        let layout = ImageLayout(path: path)
         try layout.checkVersion()
         return layout
     }
@@ -43,8 +34,8 @@ public struct ImageLayout: Sendable {
     ///
     /// - Parameter mode: of the directory, where it is new.
     /// - Throws: `.conflict` when `path` is a directory with something else in it.
-    public static func create(_ path: String, flush: Flush = .device, mode: UInt32 = 0o755) throws -> ImageLayout {
-        let layout = ImageLayout(path: path, flush: flush)
+    public static func create(_ path: String, mode: UInt32 = 0o755) throws -> ImageLayout {
+        let layout = ImageLayout(path: path)
         if try FileStatus.of(layout.markerPath, followsLinks: true) == nil {
             try layout.make(mode: mode)
         }
@@ -52,10 +43,7 @@ public struct ImageLayout: Sendable {
         return layout
     }
 
-    private init(path: String, flush: Flush) {
-        self.path = path
-        self.flush = flush
-    }
+    private init(path: String) { self.path = path }
 
     private func make(mode: UInt32) throws {
         try Directories.make(path, mode: mode)

@@ -4,15 +4,16 @@ internal import KapsuleCrypto
 internal import KapsuleIO
 
 extension RegistryClient {
-    /// Length of a blob that the registry has; nil when it has none of that digest.
-    public func blobSize(_ digest: Digest) throws -> Int64? {
-        let purpose = purpose("look up the blob \(digest) of \(name)")
-        let response = try send(HTTPRequest(.head, try url("blobs/\(digest)")), purpose)
+    /// Whether the registry has a blob of that digest, and in that length where it says how long it is: not all do, nor
+    /// all proxies before them.
+    public func hasBlob(_ blob: Artifact) throws -> Bool {
+        let purpose = purpose("look up the blob \(blob.digest) of \(name)")
+        let response = try send(HTTPRequest(.head, try url("blobs/\(blob.digest)")), purpose)
         switch response.status {
         case 200:
-            try check(response, names: digest, "the blob \(digest)")
-            return response.contentLength
-        case 404: return nil
+            try check(response, names: blob.digest, "the blob \(blob.digest)")
+            return response.contentLength.map { $0 == blob.size } ?? true
+        case 404: return false
         default: throw server.refusal(response, of: purpose)
         }
     }

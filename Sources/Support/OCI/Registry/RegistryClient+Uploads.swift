@@ -22,7 +22,7 @@ extension RegistryClient {
         activity: Activity? = nil
     ) throws -> BlobUploadOutcome {
         precondition(source.size == blob.size, "a source is as long as its descriptor says")
-        if try blobSize(blob.digest) == blob.size {
+        if try hasBlob(blob.artifact) {
             activity?.restart(at: 0)
             activity?.advance(by: Int(blob.size))
             return .existed
@@ -110,7 +110,7 @@ private struct BlobUpload {
                 } else {
                     current.cancel()
                     session = nil
-                    if try client.blobSize(blob.digest) == blob.size { return }
+                    if try client.hasBlob(blob.artifact) { return }
                 }
                 isSure = true
             }

@@ -223,7 +223,7 @@ final class UploadSession: Sendable {
             try client.check(response, names: digest, "the blob \(digest)")
         } catch let error as KapsuleError where error.isTransientHTTP {
             // It may have been done, and only the answer was lost.
-            guard (try? client.blobSize(digest)) == size else { throw error }
+            guard (try? client.hasBlob(Artifact(digest: digest, size: size))) == true else { throw error }
         }
         state.withLock { $0.isClosed = true }
         record?.remove()
