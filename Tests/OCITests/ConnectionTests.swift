@@ -64,6 +64,16 @@ struct ConnectionTests {
         }
     }
 
+    /// Harbor, Artifactory and others behind a proxy that ends TLS and does not say so: they send us on over plain HTTP.
+    @Test func staysWithTLSWhereTheRegistryDoesNotKnowOfIt() throws {
+        let certificates = try TestCertificates()
+        let registry = try ThrowawayRegistry(tls: certificates, believesToBe: "http://localhost")
+        let session = RegistryOracleTests.session { $0.caFile = certificates.authority }
+        let client = try session.client(
+            for: Reference(parsing: "localhost:\(registry.port)/acme/m:1"), access: .push)
+        try RegistryOracleTests.roundTrip(client)
+    }
+
     @Test func showsItsCertificate() throws {
         let place = try Place(asksForCertificates: true)
         try place.certificates.makeClient()

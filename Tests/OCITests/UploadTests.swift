@@ -79,6 +79,43 @@ import Testing
         #expect(place.methods == ["HEAD", "POST", "PATCH", "HEAD", "GET", "PATCH", "PUT"])
     }
 
+    /// As behind proxies that compress.
+    @Test func sendsNothingAgainToARegistryThatSaysNoLengths() throws {
+        let place = try Place { $0.lengths = false }
+        #expect(try !place.client().hasBlob(Self.blob.artifact))
+        try place.upload()
+        place.registry.resetCounters()
+        try place.upload()
+        #expect(try place.client().hasBlob(Self.blob.artifact))
+        #expect(place.registry.bytesReceived == 0)
+    }
+
+    /// Google's and JFrog's, where the address is signed for GET alone.
+    @Test func takesARefusalOfStorageForNoBlob() throws {
+        let storage = try LoopbackServer { _ in LoopbackServer.Reply(403) }
+        let registry = try LoopbackServer { request in
+            request.method == "HEAD"
+                ? LoopbackServer.Reply(307, ["Location: \(storage.base)/x?signature=s"]) : LoopbackServer.Reply(200)
+        }
+        let client = try RegistryOracleTests.session().client(
+            for: Reference(parsing: "\(registry.host)/acme/m"), access: .push)
+        #expect(try !client.hasBlob(Self.blob.artifact))
+        #expect(storage.requests.count == 1)
+    }
+
+    /// Harbor's and ECR's immutable tags.
+    @Test(arguments: [(412, "PRECONDITION", "the tag is immutable"), (400, "TAG_INVALID", "The tag is immutable.")])
+    func saysThatATagIsFixed(_ status: Int, _ code: String, _ message: String) throws {
+        let place = try Place { $0.fixedTags = (status, code, message) }
+        let client = try place.client()
+        let index = ImageIndex(manifests: []).encoded()
+        func put() throws { try client.putManifest(index.bytes, mediaType: MediaType.index, as: .tag("1")) }
+        try put()
+        let error = #expect(throws: KapsuleError.self) { try put() }
+        #expect(error?.code == .conflict)
+        #expect(error?.message.contains("\(message) (\(status))") == true, "\(error?.message ?? "")")
+    }
+
     @Test func keepsNoLogin() throws {
         let place = try Place { $0.access = .token(requests: 100) }
         place.registry.plan(.requestCut(after: 1_000_000), on: "PATCH")

@@ -177,7 +177,8 @@ extension TestRegistry.Shared {
         guard let bytes = found else { return Self.error(404, "BLOB_UNKNOWN") }
         let headers = ["Docker-Content-Digest: \(digest)", "Content-Type: application/octet-stream"]
         switch request.method {
-        case "HEAD": return Reply(200, headers).with { $0.framing = .length(bytes.count) }
+        case "HEAD":
+            return Reply(200, headers).with { $0.framing = character.lengths ? .length(bytes.count) : .chunked }
         case "GET": return part(bytes, request, headers, fault)
         case "DELETE":
             state.withLock { _ = $0.linked[name]?.remove(digest) }
@@ -265,6 +266,9 @@ extension TestRegistry.Shared {
         let layers = (object["layers"] as? [[String: Any]] ?? []) + [object["config"] as? [String: Any] ?? [:]]
         let children = object["manifests"] as? [[String: Any]] ?? []
         return state.withLock { state in
+            if let refusal = character.fixedTags, state.tags["\(name):\(reference)"] != nil {
+                return Self.error(refusal.status, refusal.code, refusal.message)
+            }
             for digest in layers.compactMap({ $0["digest"] as? String })
             where state.linked[name]?.contains(digest) != true {
                 return Self.error(400, "MANIFEST_BLOB_UNKNOWN", digest)

@@ -38,6 +38,10 @@ public final class TestRegistry: Sendable {
         public var shortestChunk: Int?
         /// Whether `Range` is honoured.
         public var ranges = true
+        /// Whether it says how long a blob is.
+        public var lengths = true
+        /// What it answers to a tag that is there and is to become another image; nil where tags may move.
+        public var fixedTags: (status: Int, code: String, message: String)?
         /// Whether it has the referrers API.
         public var referrers = true
 

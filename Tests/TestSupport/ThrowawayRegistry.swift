@@ -29,9 +29,10 @@ public final class ThrowawayRegistry: Sendable {
     /// - Parameters:
     ///   - asksForCertificates: whether clients have to show one that `tls` has signed.
     ///   - address: to listen on: `[::1]`.
+    ///   - believesToBe: the address that it sends its clients to.
     public init(
         _ access: Access = .open, tls: TestCertificates? = nil, asksForCertificates: Bool = false,
-        address: String = "127.0.0.1"
+        address: String = "127.0.0.1", believesToBe: String? = nil
     ) throws {
         self.access = access
         self.address = address
@@ -42,6 +43,7 @@ public final class ThrowawayRegistry: Sendable {
             "  delete: {enabled: true}", "  maintenance: {uploadpurging: {enabled: false}}", "http:",
             "  addr: '\(address):0'", "  secret: test",
         ]
+        if let believesToBe { settings.append("  host: '\(believesToBe)'") }
         if let tls {
             let clients = asksForCertificates ? ", clientcas: ['\(tls.authority)']" : ""
             settings.append("  tls: {certificate: '\(tls.certificate)', key: '\(tls.key)'\(clients)}")

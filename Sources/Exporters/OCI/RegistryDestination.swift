@@ -45,7 +45,7 @@ public struct RegistryDestination: ImageDestination {
     }
 
     public func publish(_ image: PublishedImage, replaces: Bool) throws {
-        if !replaces { try checkTags(image.root.digest) }
+        let tags = replaces ? tags : try tags(toBecome: image.root.digest)
         for child in image.children {
             try client.putManifest(
                 child.bytes, mediaType: child.descriptor.mediaType, as: .digest(child.descriptor.digest))
@@ -55,9 +55,12 @@ public struct RegistryDestination: ImageDestination {
         for tag in tags { try client.putManifest(image.bytes, mediaType: image.root.mediaType, as: .tag(tag)) }
     }
 
-    private func checkTags(_ digest: Digest) throws {
-        for tag in tags {
-            guard let present = try client.headManifest(.tag(tag)), present.digest != digest else { continue }
+    /// The tags that have to be written. One that is right already is left alone: some registries let nobody write a tag
+    /// twice.
+    private func tags(toBecome digest: Digest) throws -> [String] {
+        try tags.filter { tag in
+            guard let present = try client.headManifest(.tag(tag)) else { return true }
+            guard present.digest != digest else { return false }
             throw KapsuleError(
                 .conflict, id: "registry.tag-exists",
                 "\(client.host)/\(client.repository):\(tag) exists and is another image (\(present.digest))",

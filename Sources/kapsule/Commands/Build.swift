@@ -44,12 +44,7 @@ struct Build: Verb {
     @Option(help: ArgumentHelp("How layers are stored: none or gzip. Weights do not compress.", valueName: "how"))
     var compression = CompressionChoice.none
 
-    @Option(
-        name: .customLong("max-layer-size"),
-        help: ArgumentHelp(
-            "Split larger files into several layers, for registries with limits: 5GiB. pull joins them.",
-            valueName: "size"))
-    var maxLayerSize: String?
+    @OptionGroup var layerSize: LayerSizeFlags
 
     @Option(
         help: ArgumentHelp(
@@ -94,7 +89,6 @@ struct Build: Verb {
     func validate() throws {
         try CommonChecks.concurrency(concurrency)
         _ = try parsedPlatforms()
-        _ = try parsedLayerSize()
         for tag in tag {
             do { _ = try Reference(parsing: tag) } catch let error as KapsuleError {
                 throw ValidationError("\(error.message)\(error.remedy.map { "\nhelp: \($0)" } ?? "")")
@@ -126,21 +120,10 @@ struct Build: Verb {
             BuildSettings(
                 model: model, registry: registry, tags: tag, formats: format, outputs: outputs, verity: verity,
                 pushes: push, checks: !noCheck, compression: compression,
-                maxLayerSize: try parsedLayerSize(),
+                maxLayerSize: try layerSize.limit(),
                 platforms: try parsedPlatforms(), concurrency: concurrency, replaces: force, encryption: encryption,
                 decryption: decryption, vault: vault)
         }
-    }
-
-    private func parsedLayerSize() throws -> Int64? {
-        guard let text = maxLayerSize else { return nil }
-        guard let size = ByteCount.parse(text) else {
-            throw ValidationError("'--max-layer-size \(text)' is no size: write bytes, or 500MiB, 5GiB and the like.")
-        }
-        guard size >= LayerSplit.smallestLimit else {
-            throw ValidationError("'--max-layer-size \(text)' is too small: use 1MiB or more.")
-        }
-        return size
     }
 
     private func parsedPlatforms() throws -> [Platform] {

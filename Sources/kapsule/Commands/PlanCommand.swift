@@ -25,6 +25,7 @@ struct PlanCommand: Verb {
     @Option(help: ArgumentHelp("How layers are stored: none or gzip.", valueName: "how"))
     var compression = CompressionChoice.none
 
+    @OptionGroup var layerSize: LayerSizeFlags
     @OptionGroup(title: "Verity images") var verity: VerityFlags
     @OptionGroup(title: "Encryption") var encryption: EncryptionFlags
     @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
@@ -35,7 +36,7 @@ struct PlanCommand: Verb {
     func run(in toolbox: Toolbox) async throws {
         let settings = BuildSettings(
             model: model, registry: registry, tags: tag, outputs: outputs, verity: verity, compression: compression,
-            encryption: encryption, decryption: decryption, vault: vault)
+            maxLayerSize: try layerSize.limit(), encryption: encryption, decryption: decryption, vault: vault)
         let plan = try await Workshop(settings, toolbox).prepare().plan
         let text = plan.rendered(as: format.format)
         try toolbox.write(text.hasSuffix("\n") ? text : text + "\n")

@@ -75,4 +75,21 @@ import Testing
             try FileTree("\(sandbox.path)/desk/out").differences(from: FileTree(context)) == ["only here: other.txt"])
         #expect(sandbox.debris == [])
     }
+
+    /// A registry whose tags never change refuses even to write the same again; it is not asked to.
+    @Test func aTagThatIsFixedAlreadyIsLeftAlone() throws {
+        var character = TestRegistry.Character()
+        character.fixedTags = (412, "PRECONDITION", "the tag is immutable")
+        let registry = try TestRegistry(character)
+        let sandbox = try Sandbox()
+        let image = "\(registry.host)/acme/m:1"
+        let context = try sandbox.context("m", modelfile: "FROM .\n")
+        let first = try sandbox.done("build", "-t", image, context)
+        #expect(try sandbox.done("build", "-t", image, context) == first)
+        try sandbox.directory.write("desk/m/more.txt", "more")
+        for force in [[], ["--force"]] {
+            let refused = try sandbox.start(["build", "-t", image, context] + force).wait()
+            #expect(refused.status == 6, "\(refused.errors)")
+        }
+    }
 }

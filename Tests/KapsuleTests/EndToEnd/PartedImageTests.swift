@@ -74,6 +74,19 @@ import Testing
         #expect(whole.contains("@sha256:"))
     }
 
+    @Test func areInThePlan() throws {
+        let place = try Place()
+        func titles(_ options: String...) throws -> [String] {
+            let text = try place.sandbox.start(["plan", "--format", "text", "-o", "out"] + options + [place.context])
+                .wait()
+            #expect(text.status == 0, "\(text.errors)")
+            return text.output.split(separator: "\n").map(String.init).filter { $0.contains("sub/weights.dat") }
+        }
+        #expect(try titles("--max-layer-size", "1MiB").count > titles().count)
+        let refused = try place.sandbox.kapsule("plan", "--max-layer-size", "1 apple", place.context)
+        #expect(refused.status == 2 && refused.errors.contains("is no size"), "\(refused.errors)")
+    }
+
     @Test func changeNothingWhereAllFits() throws {
         let place = try Place()
         let plain = try place.sandbox.done("build", "-o", "plain", place.context)

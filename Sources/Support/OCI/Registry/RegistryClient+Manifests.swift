@@ -91,7 +91,7 @@ extension RegistryClient {
         request.headers = ["Content-Type": mediaType]
         request.body = .bytes(bytes)
         let response = try send(request, purpose)
-        guard response.isSuccess else { throw manifestRefusal(response, purpose) }
+        guard response.isSuccess else { throw manifestRefusal(response, purpose, name) }
         try check(response, names: digest, "the manifest \(title(name))")
         return digest
     }
@@ -140,8 +140,22 @@ extension RegistryClient {
         return said ?? labelled ?? MediaType.manifest
     }
 
-    private func manifestRefusal(_ response: HTTPResponse, _ purpose: RegistryHost.Purpose) -> KapsuleError {
+    /// Whether a registry refuses because its tags never change: Harbor answers 412, ECR 400 with `TAG_INVALID`.
+    private static func isFixedTag(_ response: HTTPResponse, _ codes: [String]) -> Bool {
+        response.status == 409 || response.status == 412
+            || codes.contains("TAG_INVALID") && response.excerpt(limit: 2000).contains("immutable")
+    }
+
+    private func manifestRefusal(
+        _ response: HTTPResponse, _ purpose: RegistryHost.Purpose, _ name: ManifestName
+    ) -> KapsuleError {
         let codes = RegistryFailure.codes(response)
+        if case .tag = name, Self.isFixedTag(response, codes) {
+            return KapsuleError(
+                .conflict, id: "registry.tag-fixed",
+                "\(host) cannot \(purpose.doing): \(RegistryFailure.reason(response))",
+                remedy: "use another tag: this registry lets nobody move one that is there")
+        }
         if codes.contains("MANIFEST_BLOB_UNKNOWN") || codes.contains("BLOB_UNKNOWN") {
             return KapsuleError(
                 .unavailable, id: "registry.blob-unknown",

@@ -14,6 +14,8 @@ extension RegistryClient {
             try check(response, names: blob.digest, "the blob \(blob.digest)")
             return response.contentLength.map { $0 == blob.size } ?? true
         case 404: return false
+        // Storage behind a signed address may take it for GET only. Then the blob is sent again, which is never wrong.
+        case 403 where !server.isOurs(response.url): return false
         default: throw server.refusal(response, of: purpose)
         }
     }
@@ -81,8 +83,7 @@ private struct BlobOrigin: RangeOrigin {
 
     func refusal(_ response: HTTPResponse) -> KapsuleError {
         // A signed address expires. The next attempt asks the registry for a new one.
-        let isOurs = (try? client.server.base())?.hasSameOrigin(as: response.url) ?? false
-        return response.status == 403 && !isOurs
+        response.status == 403 && !client.server.isOurs(response.url)
             ? RegistryFailure.unavailable(response, response.url.authority, "to \(purpose.doing)")
             : client.server.refusal(response, of: purpose)
     }

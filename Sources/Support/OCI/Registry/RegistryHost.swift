@@ -141,7 +141,7 @@ final class RegistryHost: Sendable {
     }
 
     /// Credentials are for the registry's own origin, wherever an answer sends us.
-    private func isOurs(_ url: WebAddress) -> Bool {
+    func isOurs(_ url: WebAddress) -> Bool {
         knowledge.withLock { $0?.base.hasSameOrigin(as: url) ?? false }
     }
 
