@@ -56,7 +56,7 @@ enum ImageModel {
     private static func join(
         _ file: PartedFile, of image: Image, in files: inout [String: ModelBundle.File]
     ) throws {
-        let parts = file.parts.compactMap { files.removeValue(forKey: $0.text) }
+        let parts = file.parts.compactMap { files.removeValue(forKey: $0.path.text) }
         let whole = ConcatenatedSource(parts.map(\.source), digest: file.whole.digest)
         guard parts.count == file.parts.count, whole.size == file.whole.size else {
             throw KapsuleError(

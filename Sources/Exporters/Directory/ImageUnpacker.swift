@@ -71,11 +71,13 @@ public struct ImageUnpacker: Sendable {
             lanes.append(
                 Lane(layers: [layer], unpacker: Unpacker(try DirectoryUnpacker(into: folder, options: options))))
         }
-        try lanes.first?.unpacker.value.checkSpace(
-            for: layers.map { layer in
-                let there = KeptFile.allocated(for: layer.digest, in: target)
-                return Artifact(digest: layer.digest, size: max(0, layer.size - there))
-            })
+        let coming = layers.map { layer in
+            let there = KeptFile.allocated(for: layer.digest, in: target)
+            return Artifact(digest: layer.digest, size: max(0, layer.size - there))
+        }
+        // While a part is taken over it is there twice.
+        let largest = parted.flatMap(\.layers).max { $0.size < $1.size }
+        try lanes.first?.unpacker.value.checkSpace(for: coming + (largest.map { [$0.artifact] } ?? []))
         return lanes
     }
 
@@ -124,10 +126,11 @@ public struct ImageUnpacker: Sendable {
         of image: Image, _ parted: [PartedFile], in target: String
     ) throws -> [Descriptor] {
         let parts = Set(parted.flatMap(\.layers))
+        let joined = try Set(parted.flatMap { try PartJoin.joinedLayers(of: $0, in: target) })
         return try image.manifest.content.layers.filter { layer in
             guard let file = Self.onlyFile(of: layer) else { return true }
             if layer.annotations[LayerPart.Annotation.whole] != nil {
-                guard parts.contains(layer) else { return false }
+                guard parts.contains(layer), !joined.contains(layer) else { return false }
                 return try !isThere(file, in: "\(target)/\(PartJoin.folder)")
             }
             guard isWanted(file.path) else { return false }

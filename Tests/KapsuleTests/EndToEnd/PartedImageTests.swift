@@ -1,4 +1,6 @@
 import Foundation
+import KapsuleCore
+import KapsuleCrypto
 import TestSupport
 import Testing
 
@@ -62,6 +64,40 @@ import Testing
         place.registry.resetCounters()
         try place.sandbox.done("pull", "--format", "hf", "-o", "pulled", place.image)
         #expect(place.registry.bytesSent < 2_000_000)
+    }
+
+    /// A run that was killed while it joined: what it had taken over does not come again, and a half part counts as none.
+    @Test func joiningGoesOn() throws {
+        let place = try Place()
+        try place.sandbox.done("build", "-t", place.image, "--max-layer-size", "1MiB", place.context)
+        let weights = try Data(contentsOf: URL(fileURLWithPath: "\(place.context)/sub/weights.dat"))
+        let name = ".kapsule-joined-\(Digest.of([UInt8](weights)).hex)"
+        func leave(_ directory: String, _ bytes: Data) throws {
+            let folder = "\(place.sandbox.path)/desk/\(directory)/.kapsule-parts"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try bytes.write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+        }
+        func pull(_ directory: String) throws -> Child.Outcome {
+            place.registry.resetCounters()
+            return try place.sandbox.kapsule("pull", "--format", "hf", "-o", directory, place.image)
+        }
+        try leave("some", weights.prefix(2_500_000))
+        let some = try pull("some")
+        #expect(some.status == 0, "\(some.errors)")
+        try place.expectSame("some")
+        // Two of six parts, and two small files.
+        #expect(place.registry.bytesSent < place.size - 2_000_000 + 1_400_000, "\(place.registry.bytesSent)")
+        try leave("all", weights)
+        let all = try pull("all")
+        #expect(all.status == 0, "\(all.errors)")
+        try place.expectSame("all")
+        #expect(place.registry.bytesSent < 1_500_000)
+        // What is not what it should be costs a run, and no more.
+        try leave("wrong", Data(repeating: 7, count: 2_500_000))
+        #expect(try pull("wrong").status == 8)
+        #expect(try pull("wrong").status == 0)
+        try place.expectSame("wrong")
+        #expect(place.sandbox.debris == [])
     }
 
     @Test func buildFromAnImageInParts() throws {

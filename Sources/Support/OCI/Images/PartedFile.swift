@@ -6,6 +6,8 @@ public struct LayerPart: Sendable, Hashable {
     public enum Annotation {
         /// Path of the layer's only file, which is the part.
         static let path = "io.kapsule.file.path"
+        /// Size of that file, in bytes.
+        static let partSize = "io.kapsule.file.size"
         /// Path of the file that it is a part of.
         public static let whole = "io.kapsule.part.of"
         /// Which part it is, and of how many: `2/3`.
@@ -27,6 +29,8 @@ public struct LayerPart: Sendable, Hashable {
     public let count: Int
     /// Where the part is in the image.
     public let file: BundlePath
+    /// Of the part, in bytes.
+    public let size: Int64
 
     /// Nil for a layer that holds no part.
     ///
@@ -39,7 +43,8 @@ public struct LayerPart: Sendable, Hashable {
             let path = try? BundlePath(validating: path),
             let file = annotations[Annotation.path].flatMap({ try? BundlePath(validating: $0) }),
             let digest = annotations[Annotation.sha256].flatMap({ Digest(hex: $0) }),
-            let size = annotations[Annotation.size].flatMap({ Int64($0) }), size >= 0
+            let size = annotations[Annotation.size].flatMap({ Int64($0) }), size >= 0,
+            let partSize = annotations[Annotation.partSize].flatMap({ Int64($0) }), (0...size).contains(partSize)
         else {
             throw KapsuleError(
                 .unverified, id: "part.annotations", "\(what) is said to be a part of a file, and not which",
@@ -47,6 +52,7 @@ public struct LayerPart: Sendable, Hashable {
         }
         self.path = path
         self.file = file
+        self.size = partSize
         whole = Artifact(digest: digest, size: size)
         (number, count) = (numbers[0], numbers[1])
     }
@@ -56,8 +62,8 @@ public struct LayerPart: Sendable, Hashable {
 public struct PartedFile: Sendable {
     public let path: BundlePath
     public let whole: Artifact
-    /// Where each part is in the image.
-    public let parts: [BundlePath]
+    /// Where each part is in the image, and its length in bytes.
+    public let parts: [(path: BundlePath, size: Int64)]
     public let layers: [Descriptor]
 
     /// All files of an image that are there in parts.
@@ -83,7 +89,8 @@ public struct PartedFile: Sendable {
                     remedy: "build the image again")
             }
             return PartedFile(
-                path: path, whole: first.whole, parts: parts.map(\.part.file), layers: parts.map(\.layer))
+                path: path, whole: first.whole, parts: parts.map { ($0.part.file, $0.part.size) },
+                layers: parts.map(\.layer))
         }
     }
 }
