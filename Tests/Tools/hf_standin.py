@@ -614,6 +614,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                "private": repo in s.private, "disabled": False, "gated": "auto" if repo in s.gated else False,
                "downloads": 0, "likes": 0, "tags": ["safetensors", "region:us"], "pipeline_tag": "text-generation",
                "library_name": "transformers", "usedStorage": sum(e.size for e in r.files.values())}
+        card = r.files.get("README.md")
+        licence = re.match(rb"---\n(?:.*\n)*?license: (\S+)\n(?:.*\n)*?---\n", open(card.disk, "rb").read(65536)) if card else None
+        if licence:
+            out["cardData"] = {"license": licence[1].decode()}
         full = q.get("blobs", [""])[0].lower() in ("1", "true")
         out["siblings"] = []
         for e in sorted(r.files.values(), key=lambda e: e.path):

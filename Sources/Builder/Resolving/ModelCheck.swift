@@ -79,7 +79,10 @@ public struct ModelCheck: Sendable {
         let isDocument = file.path.name == "config.json"
         guard isDocument || Self.mayBeWeights(file), !isKnown(file) else { return finding }
         do {
-            switch try ModelFile.read(file.source, name: file.path.name, what: file.path.text) {
+            let read = try Self.fetched(file) {
+                try ModelFile.read(file.source, name: file.path.name, what: file.path.text)
+            }
+            switch read {
             case .gguf, .safetensors: remember(file)
             case .checkpoint(let checkpoint): finding.checkpoint = checkpoint
             // The parts of an index are looked at elsewhere.
@@ -93,6 +96,23 @@ public struct ModelCheck: Sendable {
             finding.warning = "\(error.message): transformers and vLLM will not load this model"
         }
         return finding
+    }
+
+    /// Runs `body`, which reads the beginning of a file, a second time where the file came from afar and looks damaged: what
+    /// broke it may have been the way here.
+    private static func fetched<Value>(_ file: ModelBundle.File, _ body: () throws -> Value) throws -> Value {
+        guard let digest = file.source.digest, file.source.place != .here else { return try body() }
+        do {
+            return try body()
+        } catch let error as KapsuleError where error.code == .unverified {
+            file.source.distrust()
+        }
+        do {
+            return try body()
+        } catch var error as KapsuleError where error.code == .unverified {
+            error.message += "; it was fetched twice, and its source says that all of it is \(digest)"
+            throw error
+        }
     }
 
     /// Weights by name, and whatever is short enough for the pointer that Git LFS leaves in place of a tokenizer.
@@ -161,7 +181,9 @@ public struct ModelCheck: Sendable {
         throws
     {
         guard part.path.name.hasSuffix(".safetensors") else { return }
-        let names = Set(try Safetensors(reading: part.source, what: part.path.text).tensors.map(\.name))
+        let names = try Self.fetched(part) {
+            Set(try Safetensors(reading: part.source, what: part.path.text).tensors.map(\.name))
+        }
         guard let missing = index.tensors.first(where: { $0.shard == number && !names.contains($0.name) }) else {
             return
         }

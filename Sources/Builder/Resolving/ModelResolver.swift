@@ -18,6 +18,8 @@ public struct ModelResolver: Sendable {
         public let fetch: @Sendable (Image, Descriptor) throws -> any ByteSource
         /// Finds a model that has only a bare name in the registry that Ollama would ask; nil when it has none. Asked last.
         public let distant: @Sendable (String, (BundlePath) -> Bool) throws -> FoundModel?
+        /// What is known of a directory by its path, which is absolute and without links; nil for any other.
+        public let directory: @Sendable (String) throws -> KnownDirectory?
         /// Hears what a person may want to know.
         public let note: @Sendable (String) -> Void
 
@@ -26,13 +28,28 @@ public struct ModelResolver: Sendable {
             image: @escaping @Sendable (SourceReference) throws -> Image?,
             fetch: @escaping @Sendable (Image, Descriptor) throws -> any ByteSource,
             distant: @escaping @Sendable (String, (BundlePath) -> Bool) throws -> FoundModel? = { _, _ in nil },
+            directory: @escaping @Sendable (String) throws -> KnownDirectory? = { _ in nil },
             note: @escaping @Sendable (String) -> Void = { _ in }
         ) {
+            self.directory = directory
             self.model = model
             self.image = image
             self.fetch = fetch
             self.distant = distant
             self.note = note
+        }
+    }
+
+    /// A directory that is some model at some revision.
+    public struct KnownDirectory: Sendable {
+        public let name: String
+        public let revision: String
+        public let origin: Origin
+
+        public init(name: String, revision: String, origin: Origin) {
+            self.name = name
+            self.revision = revision
+            self.origin = origin
         }
     }
 
@@ -170,7 +187,11 @@ public struct ModelResolver: Sendable {
                 try local.candidate(
                     entry.realPath, entry.status, at: try BundlePath(validating: prefix + entry.path.text))
             }
-            try model.add(candidates, named: name, reference: line.value, span: line.span)
+            let known = line.word == .from ? try elsewhere.directory(root) : nil
+            try model.add(
+                candidates, named: known?.name ?? name, revision: known?.revision, reference: line.value,
+                span: line.span)
+            if let known { model.origin = known.origin }
             model.mention(
                 line.word, line.word == .from ? "." : model.directory(of: candidates, in: found.entries) ?? name)
             if keepsModes { model.keep(found.directoryPermissions, below: prefix) }

@@ -73,6 +73,9 @@ struct ModelPackFile {
     /// Length of what is stored before it is compressed, in bytes.
     var layerSize: Int64 { tar?.size ?? size }
 
+    /// Where the file's first byte is in it.
+    var contentOffset: Int64 { tar?.slots[0].contentOffset ?? 0 }
+
     /// - Parameter isGzipped: of an archive.
     func mediaType(isGzipped: Bool) -> String {
         ModelPackType.layer(type.kind, tar == nil ? "raw" : isGzipped ? "tar+gzip" : "tar")

@@ -69,7 +69,8 @@ final class ModelPackSession: ExportSession {
         guard destination.directory != nil else { return 0 }
         return bundle.files.indices.reduce(0) { sum, index in
             let isThere = known(index).map { destination.hasBlobNearby($0) == true } ?? false
-            return isThere ? sum : sum + files[index].layerSize
+            return isThere
+                ? sum : sum + files[index].layerSize - (outline(index).flatMap(destination.leftover)?.size ?? 0)
         }
     }
 
@@ -115,12 +116,18 @@ final class ModelPackSession: ExportSession {
     }
 
     /// What is known of a layer before its file is read; nil where its bytes are others each time.
-    private func outline(_ index: Int) -> Digest? {
+    private func outline(_ index: Int) -> BlobKey? {
         guard !isEncrypted, !isGzipped, index < bundle.files.count else { return nil }
         let (file, digest) = (files[index], bundle.files[index].source.digest)
-        return Digest.of(
+        let outline = Digest.of(
             "modelpack-outline-1 \(form.rawValue) \(file.path.text.utf8.count):\(file.path) \(file.isExecutable) "
                 + "\(file.size) \(digest.map(\.description) ?? "?")\n")
+        return BlobKey(outline, of: [bundle.files[index]])
+    }
+
+    func salvaged(file index: Int) -> (any ByteSource)? {
+        let start = files[index].contentOffset
+        return outline(index).flatMap(destination.leftover)?.beginning(of: start..<start + files[index].size)
     }
 
     func finish(_ index: Int, _ layer: Finished) { finished.withLock { $0[index] = layer } }

@@ -24,7 +24,9 @@ public protocol ImageDestination: Sendable {
     ///   - place: its position in what was foreseen; nil for one that was not.
     ///   - key: stands for what will come, so that a transfer that broke off can go on; nil for bytes that never come
     ///     again, such as those encrypted under a fresh key.
-    func openBlob(size: Int64?, place: Int?, key: Digest?) throws -> any BlobSink
+    func openBlob(size: Int64?, place: Int?, key: BlobKey?) throws -> any BlobSink
+    /// The first bytes of a blob that an interrupted run has opened under this key. Nobody has verified them.
+    func leftover(of key: BlobKey) -> (any ByteSource)?
     /// Takes a blob whose digest is known; does nothing when it has it.
     ///
     /// - Parameters:
@@ -43,6 +45,21 @@ public protocol ImageDestination: Sendable {
 extension ImageDestination {
     public func allocated(for blob: Artifact) -> Int64 { 0 }
     public func foresee(_ blobs: [ForeseenBlob]) {}
+    public func leftover(of key: BlobKey) -> (any ByteSource)? { nil }
+}
+
+/// What is known of a blob before it comes.
+public struct BlobKey: Sendable {
+    /// Equal for equal blobs.
+    public let digest: Digest
+    /// Whether sources elsewhere promise what is in it: what is left of such a blob is worth keeping, and can be proved.
+    public let isPromised: Bool
+
+    /// - Parameter files: what the blob is made of.
+    init(_ outline: Digest, of files: [ModelBundle.File]) {
+        digest = outline
+        isPromised = files.contains { $0.source.digest != nil && !$0.source.isWatched }
+    }
 }
 
 /// A blob that will come.
@@ -77,8 +94,14 @@ public struct PublishedImage: Sendable {
 public protocol BlobSink: AnyObject, ByteSink {
     /// All bytes have come, and `digest` is theirs.
     func finish(_ digest: Digest) throws
-    /// Gives up; nothing stays behind.
+    /// Gives up; nothing stays behind but what a further run can go on with.
     func abandon()
+    /// Gives up what came, because it is not what was promised.
+    func discard()
+}
+
+extension BlobSink {
+    public func discard() { abandon() }
 }
 
 /// What earlier runs have found out about layers.

@@ -70,7 +70,7 @@ final class ImageSession: ExportSession {
         guard destination.directory != nil else { return 0 }
         return layers.indices.reduce(0) { sum, index in
             if case .present = foresee(lane: index) { return sum }
-            return sum + layers[index].tar.size
+            return sum + layers[index].tar.size - (key(of: index).flatMap(destination.leftover)?.size ?? 0)
         }
     }
 
@@ -92,12 +92,26 @@ final class ImageSession: ExportSession {
         let isPlain = options.compression == .none
         let blob = try destination.openBlob(
             size: isPlain ? plan.tar.size : nil, place: baseLayerCount + index,
-            key: isPlain && options.encryption == nil ? plan.outline(of: bundle) : nil)
+            key: key(of: index))
         return TarLaneSink(plan, into: output(to: blob)) { [self] layer in
             finished.withLock { $0[index] = layer }
             // At once: a run that is killed before its commit has not to move this again.
             remember(index, layer, knownFiles)
         }
+    }
+
+    /// What stands for a layer that is not there yet; nil where its bytes are others each time, or not those of its tar.
+    private func key(of index: Int) -> BlobKey? {
+        guard options.compression == .none, options.encryption == nil else { return nil }
+        return BlobKey(layers[index].outline(of: bundle), of: layers[index].files.map { bundle.files[$0] })
+    }
+
+    func salvaged(file index: Int) -> (any ByteSource)? {
+        guard let lane = layers.firstIndex(where: { $0.files.contains(index) }), let key = key(of: lane),
+            let place = layers[lane].files.firstIndex(of: index)
+        else { return nil }
+        let slot = layers[lane].tar.slots[layers[lane].directoryCount + place]
+        return destination.leftover(of: key)?.beginning(of: slot.contentOffset..<slot.contentOffset + slot.size)
     }
 
     private func output(to blob: any BlobSink) -> any LayerOutput {

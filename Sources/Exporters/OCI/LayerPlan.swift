@@ -41,7 +41,9 @@ struct LayerPlan: Sendable {
         for directory in directories { text += "\(directory.utf8.count):\(directory)\n" }
         for file in files.map({ bundle.files[$0] }) {
             text += "\(file.path.text.utf8.count):\(file.path) \(file.isExecutable ? "x" : "-") \(file.source.size) "
-            text += "\((file.source.isWatched ? nil : file.source.digest)?.description ?? "?")\n"
+            // Git's name first: the digest of such a file is known from the second run on.
+            let promised = file.source.isWatched ? nil : file.source.digest
+            text += "\(file.source.gitBlobName ?? promised?.description ?? "?")\n"
         }
         return Digest.of(text)
     }

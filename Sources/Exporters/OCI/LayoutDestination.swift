@@ -7,6 +7,8 @@ internal import Synchronization
 public struct LayoutDestination: ImageDestination {
     public let name: String
     private let lazy: LazyLayout
+    /// Whether it is there for one build's output.
+    private let isOwn: Bool
     private let pinned: @Sendable (Digest) -> String
     private let tag: @Sendable (ImageLayout, Descriptor, _ replaces: Bool) throws -> Void
 
@@ -17,7 +19,7 @@ public struct LayoutDestination: ImageDestination {
         name: String, layout: ImageLayout, pinned: @escaping @Sendable (Digest) -> String,
         tag: @escaping @Sendable (ImageLayout, Descriptor, _ replaces: Bool) throws -> Void
     ) {
-        self.init(name: name, LazyLayout(layout.path) { layout }, pinned: pinned, tag: tag)
+        self.init(name: name, LazyLayout(layout.path) { layout }, isOwn: false, pinned: pinned, tag: tag)
     }
 
     /// A layout in a directory, made when its first blob comes: whoever only plans leaves no directory behind.
@@ -31,7 +33,7 @@ public struct LayoutDestination: ImageDestination {
             return try ImageLayout.create(path)
         }
         self.init(
-            name: name, lazy, pinned: { "oci:\(path)@\($0)" },
+            name: name, lazy, isOwn: true, pinned: { "oci:\(path)@\($0)" },
             tag: { layout, descriptor, replaces in
                 let all = names.map { ($0.tag, Optional($0.description)) } + tags.map { (Optional($0), nil) }
                 guard !all.isEmpty else { return _ = try layout.setTag(nil, descriptor, replace: replaces) }
@@ -40,11 +42,12 @@ public struct LayoutDestination: ImageDestination {
     }
 
     private init(
-        name: String, _ lazy: LazyLayout, pinned: @escaping @Sendable (Digest) -> String,
+        name: String, _ lazy: LazyLayout, isOwn: Bool, pinned: @escaping @Sendable (Digest) -> String,
         tag: @escaping @Sendable (ImageLayout, Descriptor, _ replaces: Bool) throws -> Void
     ) {
         self.name = name
         self.lazy = lazy
+        self.isOwn = isOwn
         self.pinned = pinned
         self.tag = tag
     }
@@ -59,10 +62,22 @@ public struct LayoutDestination: ImageDestination {
         (try? lazy.ifThere()?.allocatedForPartial(of: blob.digest)) ?? 0
     }
 
-    public func openBlob(size: Int64?, place: Int?, key: Digest?) throws -> any BlobSink {
-        let writer = try layout.writer(hashes: false)
-        if let size { try writer.reserve(size) }
+    public func openBlob(size: Int64?, place: Int?, key: BlobKey?) throws -> any BlobSink {
+        let isKept = key?.isPromised == true && size ?? 0 >= ImageLayout.smallestPartial
+        let writer = try layout.writer(hashes: false, key: isKept ? key?.digest : nil)
+        if let size {
+            do {
+                try writer.reserve(size)
+            } catch {
+                writer.discard()
+                throw error
+            }
+        }
         return LayoutBlob(writer)
+    }
+
+    public func leftover(of key: BlobKey) -> (any ByteSource)? {
+        key.isPromised ? (try? lazy.ifThere()?.leftover(of: key.digest)) ?? nil : nil
     }
 
     public func putBlob(
@@ -85,6 +100,8 @@ public struct LayoutDestination: ImageDestination {
         try tag(layout, image.root, replaces)
         // Of blobs that another process has brought meanwhile.
         try layout.removePartials(all: false)
+        // In a store they may belong to other builds, and `prune` removes them.
+        if isOwn { try layout.removeLeftovers() }
     }
 
     public func reference(to manifest: Digest) -> String { pinned(manifest) }
@@ -124,7 +141,13 @@ private final class LayoutBlob: BlobSink {
     init(_ writer: BlobWriter) { self.writer = writer }
 
     func write(_ bytes: Span<UInt8>) throws {
-        try writer?.write(bytes)
+        do {
+            try writer?.write(bytes)
+        } catch {
+            // A full disk wants its room back.
+            writer?.discard()
+            throw error
+        }
     }
 
     func finish(_ digest: Digest) throws {
@@ -132,5 +155,13 @@ private final class LayoutBlob: BlobSink {
         writer = nil
     }
 
-    func abandon() { writer = nil }
+    func abandon() {
+        writer?.abandon()
+        writer = nil
+    }
+
+    func discard() {
+        writer?.discard()
+        writer = nil
+    }
 }

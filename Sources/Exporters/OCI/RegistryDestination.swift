@@ -30,11 +30,11 @@ public struct RegistryDestination: ImageDestination {
         return try siblings.contains { try client.mountBlob(blob.digest, from: $0) }
     }
 
-    public func openBlob(size: Int64?, place: Int?, key: Digest?) throws -> any BlobSink {
+    public func openBlob(size: Int64?, place: Int?, key: BlobKey?) throws -> any BlobSink {
         guard let size, client.takesStreams else {
             return SpooledBlob(client, try AtomicFile(in: spoolDirectory, mode: 0o600))
         }
-        return StreamedBlob(try client.beginStreamedUpload(size: size, key: key?.description))
+        return StreamedBlob(try client.beginStreamedUpload(size: size, key: key?.digest.description))
     }
 
     public func putBlob(

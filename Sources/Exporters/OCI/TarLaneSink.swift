@@ -15,6 +15,8 @@ final class TarLaneSink: LaneSink {
     private var slot = 0
     /// Bytes that the file being written still has to get.
     private var missing: Int64 = 0
+    /// Whether a file has come that nobody has compared with its digest yet.
+    private var isUnproven = false
 
     init(
         _ plan: LayerPlan, into output: any LayerOutput,
@@ -30,6 +32,7 @@ final class TarLaneSink: LaneSink {
             try writeTar(plan.tar.slots[slot].header)
             slot += 1
         }
+        isUnproven = false
         missing = plan.tar.slots[slot].size
         try writeTar(plan.tar.slots[slot].header)
     }
@@ -45,6 +48,7 @@ final class TarLaneSink: LaneSink {
         precondition(missing == 0, "a source gives no fewer bytes than its size")
         try writeZeros(plan.tar.slots[slot].padding)
         slot += 1
+        isUnproven = true
         return hashes.finalizeFirst()
     }
 
@@ -54,7 +58,7 @@ final class TarLaneSink: LaneSink {
         finished(ImageSession.FinishedLayer(stored: try output.finish(tar), diffID: tar.digest))
     }
 
-    func abandon() { output.abandon() }
+    func abandon() { if isUnproven { output.discard() } else { output.abandon() } }
 
     private func writeTar(_ bytes: [UInt8]) throws {
         hashes.updateSecond(bytes.span)
@@ -73,6 +77,12 @@ protocol LayerOutput: AnyObject {
     /// - Returns: what is stored, which differs from `tar` when it is compressed or encrypted.
     func finish(_ tar: Artifact) throws -> StoredLayer
     func abandon()
+    /// Gives up what came, because it is not what was promised.
+    func discard()
+}
+
+extension LayerOutput {
+    func discard() { abandon() }
 }
 
 /// A blob that is stored.
@@ -96,6 +106,7 @@ final class PlainLayer: LayerOutput {
     }
 
     func abandon() { blob.abandon() }
+    func discard() { blob.discard() }
 }
 
 /// The tar through gzip. Zlib at a fixed level and without a time, so that equal bytes give equal blobs.

@@ -90,7 +90,7 @@ public final class ArchiveDestination: ImageDestination {
         return true
     }
 
-    public func openBlob(size: Int64?, place: Int?, key: Digest?) throws -> any BlobSink {
+    public func openBlob(size: Int64?, place: Int?, key: BlobKey?) throws -> any BlobSink {
         guard let size else {
             return SpooledBlob(try AtomicFile(in: Paths.directory(of: path), mode: 0o600), place, self)
         }

@@ -13,7 +13,7 @@ final class RepartSession: ExportSession {
     private let options: RepartExporter.Options
     private let outputDirectory: String
     private let disk: RepartDisk
-    private let file: AtomicFile
+    private let work: ImageWorkFile
     private let assembly: ImageAssembly
     private let queues: WorkQueues
 
@@ -33,28 +33,34 @@ final class RepartSession: ExportSession {
         }
         queues = WorkQueues(options.workers)
         try Directories.make(output)
-        file = try AtomicFile(in: output)
-        try file.file.truncate(to: disk.size)
+        work = try ImageWorkFile(
+            bundle, parameters.map, salt: parameters.salt, in: output, at: disk.data.lowerBound, size: disk.size)
         assembly = try ImageAssembly(
             parameters.map, salt: parameters.salt, verityUUID: RepartDisk.verityUUID,
-            storage: FileStorage(file.file, at: disk.data.lowerBound), geometry: disk.geometry,
-            hashes: FileStorage(file.file, at: disk.hashes.lowerBound))
+            storage: FileStorage(work.file, at: disk.data.lowerBound), geometry: disk.geometry,
+            hashes: FileStorage(work.file, at: disk.hashes.lowerBound))
     }
 
-    var size: Int64 { assembly.map.size + disk.geometry.end }
+    var size: Int64 { max(0, assembly.map.size + disk.geometry.end - work.allocated) }
     var directory: String? { outputDirectory }
     func foresee(lane index: Int) -> Foresight { .reads }
-    func open(lane index: Int) throws -> (any LaneSink)? { ImageLaneSink(assembly, queues) }
+    func salvaged(file index: Int) -> (any ByteSource)? { work.salvaged(index) }
+
+    func open(lane index: Int) throws -> (any LaneSink)? {
+        work.begin()
+        return ImageLaneSink(assembly, queues)
+    }
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {
         let root = try assembly.finish()
-        try file.file.write(disk.table.encodeHead().span, at: 0)
-        try file.file.write(disk.table.encodeTail().span, at: disk.table.tailOffset)
+        try work.file.write(disk.table.encodeHead().span, at: 0)
+        try work.file.write(disk.table.encodeTail().span, at: disk.table.tailOffset)
         let path = "\(outputDirectory)/\(Self.diskName)"
         let description = description(root)
-        try file.commit(as: path, existing: options.replaces ? .replace : .refuse)
+        try work.atomic.commit(as: path, existing: options.replaces ? .replace : .refuse)
         try AtomicFile.write(
             Array(description.utf8), to: "\(outputDirectory)/\(Self.descriptionName)", existing: .replace)
+        work.clear()
         return ExportReceipt(
             identity: root, reference: root.hex,
             outputs: [

@@ -26,13 +26,13 @@ protocol VerityOutput: Sendable {
     func publish(_ image: UnnamedImage) throws -> ExportReceipt
 }
 
-/// One image being made, in a file without a name.
+/// One image being made, in a file that is not called after it before it is whole.
 final class VeritySession: ExportSession {
     let name: String
     private let bundle: ModelBundle
     private let parameters: VerityParameters
     private let output: any VerityOutput
-    private let file: AtomicFile
+    private let work: ImageWorkFile
     private let assembly: ImageAssembly
     private let workers: WorkQueues
     private let waitsForDevice: Bool
@@ -48,26 +48,33 @@ final class VeritySession: ExportSession {
         workers = WorkQueues(options.workers)
         name = "verity → \(output.title)"
         try Directories.make(output.directory)
-        file = try AtomicFile(in: output.directory)
         let geometry = VerityGeometry(behindDataOf: parameters.map.size)
-        try file.file.truncate(to: geometry.end)
+        work = try ImageWorkFile(
+            bundle, parameters.map, salt: parameters.salt, in: output.directory, size: geometry.end)
         assembly = try ImageAssembly(
-            parameters.map, salt: parameters.salt, verityUUID: parameters.uuid, storage: FileStorage(file.file))
+            parameters.map, salt: parameters.salt, verityUUID: parameters.uuid, storage: FileStorage(work.file))
     }
 
-    var size: Int64 { assembly.size }
+    var size: Int64 { max(0, assembly.size - work.allocated) }
     var directory: String? { output.directory }
     /// The hash tree has its own.
     var needsFileDigests: Bool { false }
     func foresee(lane index: Int) -> Foresight { .reads }
-    func open(lane index: Int) throws -> (any LaneSink)? { ImageLaneSink(assembly, workers) }
+    func salvaged(file index: Int) -> (any ByteSource)? { work.salvaged(index) }
+
+    func open(lane index: Int) throws -> (any LaneSink)? {
+        work.begin()
+        return ImageLaneSink(assembly, workers)
+    }
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {
         let image = UnnamedImage(
-            file: file, root: try assembly.finish(), hashOffset: parameters.map.size, size: assembly.size,
+            file: work.atomic, root: try assembly.finish(), hashOffset: parameters.map.size, size: assembly.size,
             parameters: parameters)
-        if waitsForDevice { try file.file.synchronize() }
-        return try output.publish(image)
+        if waitsForDevice { try work.file.synchronize() }
+        let receipt = try output.publish(image)
+        work.clear()
+        return receipt
     }
 }
 

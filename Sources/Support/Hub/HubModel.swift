@@ -19,6 +19,8 @@ public struct HubModel: Sendable {
     public let licenses: String?
     /// Ascending by path; only those that are wanted.
     public let files: [File]
+    /// Whether the hub's list of the commit's files was there; otherwise a cache was taken for what it has.
+    public fileprivate(set) var isListed = true
 }
 
 /// What earlier runs have found out about files in git, whose listing has no SHA-256.
@@ -69,13 +71,12 @@ extension HubClient {
         _ repository: String, _ commit: String, _ licenses: String?, _ entries: [HubEntry], _ cache: HubCache?,
         _ memory: HubMemory
     ) -> HubModel {
-        let address = HubAddress(endpoint: settings.endpoint, repository: repository)
         let reader = HubReader(client: self, repository: repository, commit: commit, memory: memory)
         let files = entries.map { entry in
             HubModel.File(entry: entry, source: reader.source(of: entry, cached: cache?.blob(of: entry)))
         }
         return HubModel(
-            repository: repository, commit: commit, url: "\(address.page)/tree/\(commit)", licenses: licenses,
+            repository: repository, commit: commit, url: settings.page(of: repository, at: commit), licenses: licenses,
             files: files)
     }
 
@@ -92,8 +93,27 @@ extension HubClient {
         let snapshot = try cache.snapshot(revision)
         let wanted = try chooses(snapshot.entries)
         let missing = wanted.filter { cache.blob(of: $0) == nil }
-        guard missing.isEmpty, snapshot.isComplete else { throw cache.incomplete(snapshot.commit, missing) }
-        return model(repository, snapshot.commit, nil, wanted, cache, memory)
+        guard missing.isEmpty else { throw cache.incomplete(snapshot.commit, missing) }
+        let licenses = try licenses(repository, snapshot, cache, memory)
+        var model = model(repository, snapshot.commit, licenses, wanted, cache, memory)
+        model.isListed = snapshot.isListed
+        return model
+    }
+
+    /// What the hub would say of them has to come from where it has it from.
+    private func licenses(
+        _ repository: String, _ snapshot: HubCache.Snapshot, _ cache: HubCache, _ memory: HubMemory
+    ) throws -> String? {
+        let card = snapshot.entries.filter { entry in
+            if case .gitName = entry.proof {
+                entry.path.text == "README.md" && cache.blob(of: entry) != nil
+            } else {
+                false
+            }
+        }
+        return model(repository, snapshot.commit, nil, card, cache, memory).files.first.flatMap {
+            HubLicenses.text(ofCard: $0.source)
+        }
     }
 
     /// Asks for the head of one file.

@@ -23,6 +23,11 @@ struct HubSource {
             chosen = try GGUFChoice(reference).chosen(from: entries)
             return chosen.filter { wants($0.path) }
         }
+        if !model.isListed {
+            toolbox.note(
+                "note: the hub's cache has no list of the files of \(model.repository) at commit "
+                    + "\(model.commit.prefix(12)): the model is what is there, \(model.files.count) files")
+        }
         return FoundModel(
             name: model.repository, revision: model.commit,
             origin: Origin(
@@ -33,6 +38,25 @@ struct HubSource {
                     identity: "hub/\(model.repository)/\(model.commit)/\(file.path)")
             },
             modelfile: try GGUFChoice(reference).modelfile(chosen, card: card(model)))
+    }
+
+    /// What a directory is that is one commit in a cache of the hub's client: the model that FROM hf:// would give.
+    func known(directory: String) throws -> ModelResolver.KnownDirectory? {
+        guard let snapshot = HubSnapshot(directory: directory) else { return nil }
+        return ModelResolver.KnownDirectory(
+            name: snapshot.repository, revision: snapshot.commit,
+            origin: try origin(of: snapshot.repository, at: snapshot.commit, licenses: snapshot.licenses()))
+    }
+
+    /// - Parameter card: the model's README.md; nil where it has none.
+    func origin(of reference: HubReference, card: (any ByteSource)?) throws -> Origin {
+        try origin(
+            of: reference.repository, at: reference.revision ?? "", licenses: card.flatMap(HubLicenses.text(ofCard:)))
+    }
+
+    private func origin(of repository: String, at commit: String, licenses: String?) throws -> Origin {
+        let url = try toolbox.hub().settings.page(of: repository, at: commit)
+        return Origin(url: url, revision: commit, title: repository, licenses: licenses)
     }
 
     /// What Ollama takes from files called `template`, `system` and `params`.

@@ -186,8 +186,12 @@ struct Workshop {
     /// The model under the identity that UUIDs and salts follow from: the one given, that of its source, or what is in it.
     private func identified(_ bundle: ModelBundle, _ specs: [OutputSpec]) async throws -> ModelBundle {
         let bundle = try await namedInCaches(bundle, specs)
-        if let given = settings.verity.modelID {
-            return bundle.identified(as: given, digests: bundle.files.map(\.source.digest))
+        if let given = try settings.verity.modelID.map(ModelIdentity.init(parsing:)) {
+            let card = bundle.files.first { $0.path.text == "README.md" }?.source
+            let origin = try given.hub.map { hub in
+                try HubSource(toolbox: toolbox, noCache: settings.model.noCache).origin(of: hub, card: card)
+            }
+            return bundle.identified(as: given.text, digests: bundle.files.map(\.source.digest), origin: origin)
         }
         let isNamed = settings.verity.profile != .privatemode
         let needsRevision = specs.contains { $0.kind == .emwp || ($0.kind == .verity && isNamed) }
@@ -267,6 +271,7 @@ struct Workshop {
                 model: { given == nil ? try sources.find($0, wants: $1) : nil },
                 image: { try given ?? openImage($0, from: loaded.context) }, fetch: fetcher.fetch,
                 distant: { given == nil ? try sources.findDistant($0, wants: $1) : nil },
+                directory: { [toolbox] in try HubSource(toolbox: toolbox, noCache: false).known(directory: $0) },
                 note: { [toolbox] in toolbox.note("note: \($0)") }))
     }
 

@@ -39,6 +39,7 @@ struct ProofFlags: ParsableArguments {
         if let modelID, !modelID.contains("@") {
             throw ValidationError("'\(modelID)' is no identity: write NAME@REVISION.")
         }
+        _ = try modelID.map(ModelIdentity.init(parsing:))
         if let salt, Self.bytes(salt) == nil {
             throw ValidationError("'\(salt)' is no salt: write at most 256 bytes in hex, or - for none.")
         }
@@ -63,7 +64,8 @@ struct ProofFlags: ParsableArguments {
         ImageClaim(
             reference: try rootHash.map(RootReference.init(parsing:)),
             hashOffset: hashOffset.flatMap(RootReference.offset),
-            salt: salt.flatMap(Self.bytes), modelID: modelID, masterKey: try masterKey(for: file, environment))
+            salt: salt.flatMap(Self.bytes), modelID: try modelID.map(ModelIdentity.init(parsing:))?.text,
+            masterKey: try masterKey(for: file, environment))
     }
 
     /// Of an encrypted disk; nil where none is given.

@@ -115,7 +115,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "no lines", "---\nlicense: other\n---\n", "---\nlicense:\n- mit\n---\n", "---\na: b\n---\nlicense: mit\n",
+        "no lines", "---\nlicense: other\n---\n", "---\nlicense:\n- mit\n- gpl-3.0\n---\n",
+        "---\na: b\n---\nlicense: mit\n",
     ])
     func namesNoLicenceThatIsNone(_ text: String) throws {
         #expect(try facts([file("README.md", .other, text)]).license == nil)

@@ -123,6 +123,107 @@ import Testing
         withExtendedLifetime(slow) {}
     }
 
+    /// Bytes of what is left in the hidden folders below a directory: those that are there of files with holes, and otherwise
+    /// what was written, for which there is room already.
+    private func leftovers(_ path: String) -> Int {
+        let names = (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []
+        return names.filter { $0.contains(".kapsule-partial/") }.reduce(0) { sum, name in
+            var status = stat()
+            return unsafe lstat("\(path)/\(name)", &status) == 0
+                ? sum + min(Int(status.st_blocks) * 512, Int(status.st_size)) : sum
+        }
+    }
+
+    /// Files that are one output, killed in the middle of a layer or an image.
+    @Test(arguments: ["layout", "store", "modelpack", "verity", "repart"])
+    func aHalfWrittenOutputGoesOn(_ kind: String) throws {
+        let sandbox = try Sandbox()
+        let slow = try slowHub(sandbox, seed: 11)
+        let flags =
+            switch kind {
+            case "store": ["-t", "m:1"]
+            case "layout": ["-o", "out"]
+            case "modelpack": ["-o", "out", "--format", kind]
+            default: ["-o", "out", "--format", kind, "--model-id", "acme/m@1"]
+            }
+        let command = ["build", "-q"] + flags + ["hf://acme/m"]
+        let place = kind == "store" ? sandbox.store : "\(sandbox.path)/desk/out"
+        for _ in 0..<2 {
+            let target = leftovers(place) + 9_000_000
+            try kill(sandbox, command) { leftovers(place) > target }
+        }
+        let left = leftovers(place)
+        try #require(left > 12_000_000 && left < 2 * Self.large, "\(left) bytes were left")
+        let hub = try freshHub(sandbox)
+        let outcome = try sandbox.start(command).wait()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let ranges = try hub.requests.filter { $0.server == "cdn" }.map {
+            "\($0.path.suffix(8)) \($0.range ?? "") \($0.sent)"
+        }
+        let fetched = try hub.requests.filter { $0.server == "cdn" }.reduce(0) { $0 + $1.sent }
+        // Pieces that came out of their turn are fetched again, and so are headers that are looked at.
+        let missing = 2 * Self.large - left
+        #expect(fetched <= missing + (6 << 20), "\(left) bytes were left, and \(fetched) were fetched: \(ranges)")
+        #expect(sandbox.debris == [])
+        // Nothing says how it came about.
+        let again = ["KAPSULE_HOME": "\(sandbox.path)/other", "XDG_CACHE_HOME": "\(sandbox.path)/other-cache"]
+        let clean = try sandbox.start(
+            command.map { $0 == "out" ? "again" : $0 }, again.merging(["HF_ENDPOINT": hub.endpoint]) { $1 }
+        ).wait()
+        #expect(clean.status == 0, "\(clean.errors)")
+        if kind == "store" {
+            #expect(outcome.output == clean.output)
+        } else {
+            #expect(try FileTree("\(sandbox.path)/desk/again").differences(from: FileTree(place)) == [])
+        }
+        withExtendedLifetime(slow) {}
+    }
+
+    /// What is left is proved by its hash: bytes that are not those of the model are fetched again, all of them.
+    @Test(arguments: ["layout", "verity"]) func aDamagedLeftoverIsNotBelieved(_ kind: String) throws {
+        let sandbox = try Sandbox()
+        let slow = try slowHub(sandbox, seed: 12)
+        let flags = kind == "layout" ? ["-o", "out"] : ["-o", "out", "--format", kind, "--model-id", "acme/m@1"]
+        let command = ["build", "-q"] + flags + ["hf://acme/m"]
+        let place = "\(sandbox.path)/desk/out"
+        try kill(sandbox, command) { leftovers(place) > 12_000_000 }
+        let names = try FileManager.default.subpathsOfDirectory(atPath: place).filter {
+            $0.contains(".kapsule-partial/")
+        }
+        #expect(!names.isEmpty)
+        for name in names {
+            let file = try FileHandle(forUpdating: URL(fileURLWithPath: "\(place)/\(name)"))
+            // Inside of a tensor, whichever of the two files it is in.
+            for offset in [2_000_001, Self.large + 2_000_001] where try file.seekToEnd() > offset {
+                try file.seek(toOffset: UInt64(offset))
+                let byte = try #require(try file.read(upToCount: 1)?.first)
+                try file.seek(toOffset: UInt64(offset))
+                try file.write(contentsOf: Data([byte ^ 0x10]))
+            }
+            try file.close()
+        }
+        let hub = try freshHub(sandbox)
+        let outcome = try sandbox.start(command).wait()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let again = command.map { $0 == "out" ? "again" : $0 } + ["--no-cache"]
+        #expect(try sandbox.start(again).wait().status == 0)
+        #expect(try FileTree("\(sandbox.path)/desk/again").differences(from: FileTree(place)) == [])
+        #expect(sandbox.debris == [])
+        withExtendedLifetime((slow, hub)) {}
+    }
+
+    @Test func aPlanLeavesNothing() throws {
+        let sandbox = try Sandbox()
+        let hub = try slowHub(sandbox, seed: 13)
+        for format in ["verity", "repart", "oci"] {
+            try sandbox.done(
+                "build", "--dry-run", "--format", format, "-o", "out", "--model-id", "acme/m@1", "hf://acme/m")
+        }
+        #expect(try FileTree("\(sandbox.path)/desk").files == [])
+        #expect(sandbox.debris == [])
+        withExtendedLifetime(hub) {}
+    }
+
     @Test func aCacheOfTheHubGoesOnAndHasTheHubsOwnNames() throws {
         let sandbox = try Sandbox()
         let slow = try slowHub(sandbox, seed: 3)

@@ -54,6 +54,26 @@ import Testing
         #expect(try fixture.layers("out") == fixture.layersOfDirectory())
     }
 
+    /// Before a build moves weights it looks at their headers, of which nothing is proved then.
+    @Test func aFlippedByteOfAHeaderIsFetchedAgainOnceAndThenRefused() throws {
+        let fixture = try HubFixture()
+        for (times, status) in [(1, 0 as Int32), (1000, 8)] {
+            try fixture.hub.setFaults([["on": "cdn", "corrupt_at": 3, "times": times]])
+            try fixture.hub.forget()
+            let outcome = try fixture.build("hf://acme/m", ["--no-cache"], into: "out-\(times)")
+            #expect(outcome.status == status, "\(outcome.errors)")
+            #expect(fixture.isPublished("out-\(times)") == (status == 0))
+            guard status != 0 else { continue }
+            let digest = try fixture.sandbox.tool("sha256sum", ["\(fixture.root.path)/acme/m/model.safetensors"])
+            #expect(outcome.errors.contains("model.safetensors"))
+            #expect(
+                outcome.errors.contains(
+                    "it was fetched twice, and its source says that all of it is sha256:\(digest.prefix(64))"),
+                "\(outcome.errors)")
+        }
+        #expect(try fixture.layers("out-1") == fixture.layersOfDirectory())
+    }
+
     static let fatal: [(Fault, Int32, String)] = [
         (
             Fault("a large file that is never right", ["on": "cdn", "corrupt_at": 9_000_000]), 8,
@@ -145,6 +165,7 @@ import Testing
         let outcome = try fixture.sandbox.start(["build", "-q", "--no-check", "-t", "m:1", "hf://acme/m"]).wait()
         #expect(outcome.status == 0, "\(outcome.errors)")
         let sent = try fixture.hub.requests.filter { $0.server == "cdn" }.reduce(0) { $0 + $1.sent }
-        #expect(sent == 17 << 20)
+        // Of the second one, what had come of it is not, either.
+        #expect(sent <= 17 << 20 && sent > 15 << 20, "\(sent)")
     }
 }

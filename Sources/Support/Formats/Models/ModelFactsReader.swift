@@ -54,17 +54,10 @@ public enum ModelFactsReader {
     static func license(_ source: any ByteSource) throws -> String? {
         var sink = MemorySink()
         try source.read(0..<min(source.size, 64 << 10), into: &sink)
-        let lines = String(decoding: sink.bytes, as: UTF8.self).split(
-            omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-        guard lines.first?.allSatisfy({ $0 == "-" }) == true, lines.first?.count == 3 else { return nil }
-        for line in lines.dropFirst() {
-            if line == "---" { return nil }
-            guard line.hasPrefix("license:") else { continue }
-            let value = line.dropFirst(8).filter { !" \t\"'".contains($0) }
-            // `other` and `unknown` are no licences, and lists are more than one.
-            return value.isEmpty || ["other", "unknown"].contains(value) || value.hasPrefix("[") ? nil : String(value)
-        }
-        return nil
+        let licenses = FrontMatter(String(decoding: sink.bytes, as: UTF8.self))?.values(of: "license") ?? []
+        // `other` and `unknown` are no licences, and lists are more than one.
+        guard licenses.count == 1, !["other", "unknown"].contains(licenses[0]) else { return nil }
+        return licenses[0]
     }
 }
 

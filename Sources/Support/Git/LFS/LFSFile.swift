@@ -21,12 +21,15 @@ final class LFSFile: ByteSource, RangeOrigin {
     var size: Int64 { pointer.size }
     var digest: Digest? { pointer.digest }
     var backing: ByteBacking { .stream }
+    var place: BytePlace { .elsewhere }
     var name: String { "\(path) of \(client.name)" }
     var retry: RetryPolicy { client.retry }
 
     func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
         try read(range, RangeOptions(), into: &sink)
     }
+
+    func distrust() { action.withLock { $0 = nil } }
 
     // MARK: RangeOrigin
 
@@ -57,5 +60,5 @@ final class LFSFile: ByteSource, RangeOrigin {
             remedy: "run the command again, which resumes; if it happens again, the LFS storage does not have the file")
     }
 
-    func attemptFailed(_ error: any Error) { action.withLock { $0 = nil } }
+    func attemptFailed(_ error: any Error) { distrust() }
 }

@@ -43,20 +43,53 @@ struct HubCache: Sendable {
     struct Snapshot {
         let commit: String
         let entries: [HubEntry]
-        /// Whether the list says of itself that it is whole.
-        let isComplete: Bool
+        /// Whether the hub's own list says so; otherwise these are the files that are there.
+        let isListed: Bool
     }
 
     /// - Parameter revision: nil for `main`, as the hub's own client has it.
     func snapshot(_ revision: String?) throws -> Snapshot {
         let commit = try commit(revision ?? "main")
-        if let listed = try listed(commit) { return Snapshot(commit: commit, entries: listed, isComplete: true) }
-        throw KapsuleError(
-            .unavailable, id: "hub.offline-partial",
-            "HF_HUB_OFFLINE is set, and the cache \(directory) has no list of the files of \(repository) at commit "
-                + "\(commit.prefix(12)): what is there may be a part",
-            remedy: "fetch it with 'hf download \(repository)', or name the directory: "
-                + "FROM \(directory)/snapshots/\(commit)")
+        if let listed = try listed(commit) { return Snapshot(commit: commit, entries: listed, isListed: true) }
+        let entries = try HubEntry.ordered(linked(commit), of: repository)
+        // Weights are in large storage. A config or a tokenizer alone was fetched by somebody who wanted no more.
+        guard entries.contains(where: { if case .content = $0.proof { true } else { false } }) else {
+            throw KapsuleError(
+                .unavailable, id: "hub.offline-partial",
+                "HF_HUB_OFFLINE is set, and the cache \(directory) has no weights of \(repository) at commit "
+                    + "\(commit.prefix(12)): what is there is a part",
+                remedy: "fetch it with 'hf download \(repository)', or name the directory: "
+                    + "FROM \(directory)/snapshots/\(commit)")
+        }
+        return Snapshot(commit: commit, entries: entries, isListed: false)
+    }
+
+    /// The files that the snapshot's links lead to: each proves its content by its name.
+    private func linked(_ commit: String, below folder: String = "") throws -> [HubEntry] {
+        let path = "\(directory)/snapshots/\(commit)/\(folder)"
+        guard folder.utf8.count < 4096, let names = try? Directories.names(in: path) else { return [] }
+        return try names.flatMap { name in
+            let status = try FileStatus.of(path + name, followsLinks: false)
+            if status?.kind == .directory { return try linked(commit, below: "\(folder)\(name)/") }
+            return [try linked(path + name, status, as: folder + name)]
+        }
+    }
+
+    private func linked(_ path: String, _ status: FileStatus?, as name: String) throws -> HubEntry {
+        let target = status?.kind == .symbolicLink ? try Directories.linkTarget(path) : ""
+        let blob = target.split(separator: "/").last.map(String.init) ?? ""
+        let isProof = GitName.isValid(blob) || Digest(hex: blob) != nil
+        guard isProof, let size = try FileStatus.of("\(directory)/blobs/\(blob)", followsLinks: true)?.size else {
+            throw KapsuleError(
+                .unavailable, id: "hub.offline-unproven",
+                "HF_HUB_OFFLINE is set, and nothing in the cache proves \(Quoted.text(path, limit: 300)): it is no link "
+                    + "to a blob that is named by its content",
+                remedy: "fetch it with 'hf download \(repository)', or take it as it is: FROM "
+                    + path.dropLast(name.count + 1))
+        }
+        return HubEntry(
+            path: try HubEntry.path(name, in: repository), size: size,
+            proof: Digest(hex: blob).map { .content($0) } ?? .gitName(blob))
     }
 
     private func commit(_ revision: String) throws -> String {

@@ -31,14 +31,8 @@ extension HubClient {
                 .unauthorized, id: "hub.disabled", "\(repository) is disabled at the hub",
                 remedy: "see \(address.page) for why")
         }
-        return Info(commit: commit, isGated: info.gated?.isClosed ?? false, licenses: licenses(info.cardData))
-    }
-
-    /// The hub's own words for licences are SPDX identifiers in lower case, as far as there are any.
-    private func licenses(_ card: HubDocument.Card?) -> String? {
-        let names = (card?.license?.names ?? []).map { $0 == "other" ? card?.licenseName ?? $0 : $0 }
-        let text = names.map { Excerpt.of($0, limit: 100) }.filter { !$0.isEmpty }.prefix(10).joined(separator: " AND ")
-        return text.isEmpty ? nil : text
+        let licenses = HubLicenses.text(info.cardData?.license?.names ?? [], named: info.cardData?.licenseName)
+        return Info(commit: commit, isGated: info.gated?.isClosed ?? false, licenses: licenses)
     }
 
     private func noRevision(_ repository: String, _ revision: String, _ address: HubAddress) -> KapsuleError {

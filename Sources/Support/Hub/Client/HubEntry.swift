@@ -66,7 +66,7 @@ public struct HubEntry: Sendable, Hashable {
     }
 
     /// A path from a stranger: nothing that climbs, on any system, and nothing that commands a terminal.
-    private static func path(_ text: String, in repository: String) throws -> BundlePath {
+    static func path(_ text: String, in repository: String) throws -> BundlePath {
         let reason: String
         do {
             let path = try BundlePath(validating: text)

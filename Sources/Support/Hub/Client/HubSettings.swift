@@ -47,6 +47,11 @@ public struct HubSettings: Sendable {
     /// The endpoint as text, without a slash at its end.
     var base: String { endpoint.path == "/" ? String(endpoint.text.dropLast()) : endpoint.text }
 
+    /// The page of a repository at a commit.
+    public func page(of repository: String, at commit: String) -> String {
+        "\(HubAddress(endpoint: endpoint, repository: repository).page)/tree/\(commit)"
+    }
+
     private static func endpoint(_ text: String?) throws -> WebAddress {
         var text = text ?? "https://huggingface.co"
         while text.hasSuffix("/") { text.removeLast() }

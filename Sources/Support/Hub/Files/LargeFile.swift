@@ -51,6 +51,8 @@ final class LargeFile: ByteSource, RangeOrigin {
         return true
     }
 
+    func distrust() { state.withLock { $0 = State(storage: nil, hasReadCache: true) } }
+
     // MARK: RangeOrigin
 
     func get(

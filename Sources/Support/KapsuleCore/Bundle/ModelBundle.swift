@@ -112,15 +112,18 @@ public struct ModelBundle: Sendable {
 
     /// The same model under another identity, with what was found out of its files' digests.
     ///
-    /// - Parameter digests: one for each file, in their order.
-    public func identified(as identity: String, digests: [Digest?]) -> ModelBundle {
+    /// - Parameters:
+    ///   - digests: one for each file, in their order.
+    ///   - origin: where it came from; nil for where it is known to come from.
+    public func identified(as identity: String, digests: [Digest?], origin: Origin? = nil) -> ModelBundle {
         let known = zip(files, digests).map { file, digest in
             File(
                 path: file.path, role: file.role, isExecutable: file.isExecutable, permissions: file.permissions,
                 source: digest.map { KnownSource(file.source, digest: $0) } ?? file.source)
         }
         return ModelBundle(
-            identity: identity, card: card, modelfile: modelfile, origin: origin, files: known, lanes: lanes,
+            identity: identity, card: card, modelfile: modelfile, origin: origin ?? self.origin, files: known,
+            lanes: lanes,
             directoryPermissions: directoryPermissions, facts: factsSource)
     }
 

@@ -13,6 +13,8 @@ public protocol ByteSource: Sendable {
     var isWatched: Bool { get }
     /// How far the bytes are, for those who are told beforehand what will move.
     var place: BytePlace { get }
+    /// What it gave turned out to be wrong: the next read comes by another way, or from further away, where there is one.
+    func distrust()
     /// Hands `range` to `sink`, in order, in blocks of the source's choosing. Blocks the calling thread.
     ///
     /// - Throws: `KapsuleError` with code `.unavailable` when the bytes stop coming, and whatever `sink` throws.
@@ -24,6 +26,7 @@ extension ByteSource {
     public var gitBlobName: String? { nil }
     public var isWatched: Bool { false }
     public var place: BytePlace { .here }
+    public func distrust() {}
 
     /// All of a small source, such as a JSON document.
     ///
@@ -111,6 +114,7 @@ public struct KnownSource: ByteSource {
 
     public var gitBlobName: String? { base.gitBlobName }
     public var place: BytePlace { base.place }
+    public func distrust() { base.distrust() }
     public var size: Int64 { base.size }
     public var backing: ByteBacking { base.backing }
 
@@ -172,5 +176,13 @@ public struct ConcatenatedSource: ByteSource {
             if !overlap.isEmpty { try part.read(overlap.lowerBound - start..<overlap.upperBound - start, into: &sink) }
             start += part.size
         }
+    }
+}
+
+extension ByteSource {
+    /// What is here of a range, up to the source's end; nil where not even its first byte is.
+    public func beginning(of range: Range<Int64>) -> SliceSource? {
+        let end = min(range.upperBound, size)
+        return range.lowerBound < end ? SliceSource(self, range.lowerBound..<end) : nil
     }
 }

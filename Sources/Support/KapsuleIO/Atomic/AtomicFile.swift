@@ -21,12 +21,32 @@ public final class AtomicFile: Sendable {
     // Keeps a directory open whose name in /proc is still needed.
     private let holder: OpenFile?
     private let temporaryName: String?
+    private let partial: PartialFile?
+    /// Permission bits in the end.
+    private let mode: UInt32
 
     /// - Parameters:
     ///   - directory: where the file will be; exists already.
     ///   - mode: permission bits in the end, whatever the umask.
     public convenience init(in directory: String, mode: UInt32 = 0o644) throws {
         try self.init(directory, named: directory, holder: nil, mode: mode)
+    }
+
+    /// In a file that an earlier run has left and that a further one finds, should this one be killed: what is there stays
+    /// until it is written over.
+    ///
+    /// - Parameter partial: nil for a file like any other.
+    public convenience init(continuing partial: PartialFile?, in directory: String, mode: UInt32 = 0o644) throws {
+        guard let partial else {
+            try self.init(in: directory, mode: mode)
+            return
+        }
+        self.init(partial, directory, mode: mode)
+    }
+
+    private init(_ partial: PartialFile, _ directory: String, mode: UInt32) {
+        (self.partial, self.directory, self.mode, file) = (partial, directory, mode, partial.file)
+        (holder, temporaryName) = (nil, nil)
     }
 
     /// In a directory that is held open, wherever its name leads by now.
@@ -37,6 +57,8 @@ public final class AtomicFile: Sendable {
 
     private init(_ directory: String, named shown: String, holder: OpenFile?, mode: UInt32) throws {
         self.directory = directory
+        self.mode = mode
+        partial = nil
         let flags = O_RDWR | O_CLOEXEC
         let unnamed = unsafe kapsule_open(directory, flags | kapsule_o_tmpfile(), 0o600)
         if unnamed >= 0 {
@@ -59,6 +81,9 @@ public final class AtomicFile: Sendable {
         if let temporaryName { _ = unsafe unlink("\(directory)/\(temporaryName)") }
     }
 
+    /// Leaves nothing for a further run.
+    public func discard() { partial?.remove() }
+
     /// Names beginning so are leftovers of a killed process, and may be removed when no kapsule runs.
     public static let temporaryPrefix = ".kapsule-"
 
@@ -68,6 +93,12 @@ public final class AtomicFile: Sendable {
 
     /// Makes the file visible as `path`, which lies on the file system of the directory it was made in.
     public func commit(as path: String, existing: Existing = .refuse) throws {
+        try partial?.file.setMode(mode)
+        try give(path, existing)
+        discard()
+    }
+
+    private func give(_ path: String, _ existing: Existing) throws {
         if existing == .replace, try FileStatus.of(path, followsLinks: false) != nil {
             return try replace(path)
         }
@@ -95,18 +126,20 @@ public final class AtomicFile: Sendable {
         }
     }
 
+    /// What it has in place of its own; nil where it has none at all.
+    private var name: String? { partial?.path ?? temporaryName.map { "\(directory)/\($0)" } }
+
     /// 0 or -errno.
     private func link(as path: String) -> Int32 {
-        guard let temporaryName else { return unsafe kapsule_link_descriptor(file.descriptor, AT_FDCWD, path) }
-        return unsafe Glibc.link("\(directory)/\(temporaryName)", path) == 0 ? 0 : -errno
+        guard let name else { return unsafe kapsule_link_descriptor(file.descriptor, AT_FDCWD, path) }
+        return unsafe Glibc.link(name, path) == 0 ? 0 : -errno
     }
 
     /// Gives the file the name `name` in a directory that is held open. 0 or -errno.
     func link(in directory: OpenFile, as name: String) -> Int32 {
-        guard let temporaryName else {
+        guard let from = self.name else {
             return unsafe kapsule_link_descriptor(file.descriptor, directory.descriptor, name)
         }
-        let from = "\(self.directory)/\(temporaryName)"
         return unsafe linkat(AT_FDCWD, from, directory.descriptor, name, 0) == 0 ? 0 : -errno
     }
 

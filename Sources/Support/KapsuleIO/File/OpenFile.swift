@@ -131,6 +131,24 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Where the first bytes of a range end that were written in one piece: at the latest before its first hole, and
+    /// before the zeros in front of that, which may be none of ours.
+    ///
+    /// - Returns: the start of the range where nothing was written, or the file system cannot say.
+    public func endOfContent(in range: Range<Int64>) throws -> Int64 {
+        let hole = kapsule_seek_hole(descriptor, range.lowerBound)
+        guard hole > range.lowerBound else { return range.lowerBound }
+        var end = min(hole, range.upperBound)
+        var block = [UInt8](repeating: 0, count: 64 << 10)
+        while end > range.lowerBound {
+            let start = max(range.lowerBound, end - Int64(block.count))
+            let count = try read(at: start, into: &block, limit: Int(end - start))
+            if let last = block[..<count].lastIndex(where: { $0 != 0 }) { return start + Int64(last) + 1 }
+            end = start
+        }
+        return end
+    }
+
     /// Tells the kernel that reading will go from front to back.
     public func adviseSequential() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL) }
 }

@@ -2,7 +2,8 @@ public import KapsuleCore
 internal import KapsuleCrypto
 internal import KapsuleIO
 
-/// A blob on its way into a layout: unnamed, hashed as it is written, and gone when it is let go uncommitted.
+/// A blob on its way into a layout, hashed as it is written. It has no name, and is gone when it is let go uncommitted; but
+/// for one that a further run can go on with.
 ///
 /// Used by one thread at a time.
 public final class BlobWriter: ByteSink {
@@ -13,11 +14,15 @@ public final class BlobWriter: ByteSink {
     private let hashes: Bool
     private var reserved: Int64 = 0
 
-    /// - Parameter hashes: whether the bytes are hashed here; else whoever writes them vouches for their digest.
-    init(_ layout: ImageLayout, hashes: Bool) throws {
+    /// - Parameters:
+    ///   - hashes: whether the bytes are hashed here; else whoever writes them vouches for their digest.
+    ///   - key: what is left of it is kept under this one; nil for nothing.
+    init(_ layout: ImageLayout, hashes: Bool, key: Digest? = nil) throws {
         self.layout = layout
         self.hashes = hashes
-        atomic = try AtomicFile(in: layout.blobDirectory, mode: ImageLayout.blobMode)
+        atomic = try AtomicFile(
+            continuing: try key.flatMap { try PartialFile.open(ImageLayout.partialName($0), in: layout.path) },
+            in: layout.blobDirectory, mode: ImageLayout.blobMode)
         sink = FileSink(atomic.file)
     }
 
@@ -67,13 +72,23 @@ public final class BlobWriter: ByteSink {
     public func commit(vouchedFor digest: Digest) throws { try publish(Artifact(digest: digest, size: sink.offset)) }
 
     private func publish(_ blob: Artifact) throws {
-        if reserved > sink.offset { try atomic.file.truncate(to: sink.offset) }
+        if try reserved > sink.offset || atomic.file.status().size > sink.offset {
+            try atomic.file.truncate(to: sink.offset)
+        }
         // Before it has its name: a power failure leaves no blob with a good name that is short or full of zeros.
         try atomic.file.synchronize()
         // A file of another size under this name is damage, such as other tools leave: this one replaces it.
         let path = layout.path(of: blob.digest)
         let isDamaged = try FileStatus.of(path, followsLinks: true).map { $0.size != blob.size } ?? false
         try atomic.commit(as: path, existing: isDamaged ? .replace : .keep)
+    }
+
+    /// Leaves nothing for a further run.
+    public func discard() { atomic.discard() }
+
+    /// Gives up; what is hardly begun is not worth keeping for a further run.
+    public func abandon() {
+        if (try? atomic.file.status().size) ?? 0 < ImageLayout.smallestPartial { discard() }
     }
 
     // What follows is for taking over a blob whose digest is known before.

@@ -38,11 +38,13 @@ extension ImageLayout {
 
     /// A blob to be written. It has no name until it is committed.
     ///
-    /// - Parameter hashes: whether the writer works out the digest; else `commit(vouchedFor:)` is told.
-    public func writer(hashes: Bool = true) throws -> BlobWriter {
+    /// - Parameters:
+    ///   - hashes: whether the writer works out the digest; else `commit(vouchedFor:)` is told.
+    ///   - key: what a run that is killed leaves of the blob is found under it; nil to leave nothing.
+    public func writer(hashes: Bool = true, key: Digest? = nil) throws -> BlobWriter {
         // A layout may have been written by a tool that makes the directory with the first blob.
         try Directories.make(blobDirectory)
-        return try BlobWriter(self, hashes: hashes)
+        return try BlobWriter(self, hashes: hashes, key: key)
     }
 
     /// Stores all of `source`, hashed on the way, and checked against what it claims to be. A source that knows its

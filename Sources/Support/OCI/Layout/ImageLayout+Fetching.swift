@@ -29,7 +29,9 @@ private struct BlobFetch {
     let activity: Activity?
 
     func run() throws {
-        guard blob.size >= PartialBlob.smallest, let partial = try PartialBlob.open(blob.digest, in: layout) else {
+        guard blob.size >= ImageLayout.smallestPartial,
+            let partial = try PartialFile.open(blob.digest.hex, in: layout.path)
+        else {
             return try withSecondChance { _ in
                 let atomic = try AtomicFile(in: layout.blobDirectory, mode: ImageLayout.blobMode)
                 try fill(atomic.file, from: 0)
@@ -44,7 +46,7 @@ private struct BlobFetch {
                 if start < there { try partial.file.truncate(to: start) }
                 try fill(partial.file, from: start)
                 try partial.file.synchronize()
-                try partial.publish(as: layout.path(of: blob.digest))
+                try partial.publish(as: layout.path(of: blob.digest), mode: ImageLayout.blobMode)
             }
         } catch let error as KapsuleError where error.code == .unverified || error.code == .noSpace {
             // Wrong bytes are of no use, and a full disk wants them back.
