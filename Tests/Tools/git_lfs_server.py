@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import re
+import ssl
 import subprocess
 import threading
 import time
@@ -162,12 +163,19 @@ def main():
     parser.add_argument("--refuse", type=int, default=0, help="answer 403 to the first N requests for objects")
     parser.add_argument("--expires", type=int, default=3600, help="seconds that an address is good")
     parser.add_argument("--lfs-status", type=int, default=0, help="answer this status to the batch API")
+    parser.add_argument("--certificate", help="PEM file: speak TLS, with the key of --key")
+    parser.add_argument("--key")
     options = parser.parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
     server.daemon_threads = True
     server.options, server.log, server.sent, server.lock = options, [], 0, threading.Lock()
     server.secret = "signed-" + os.urandom(8).hex()
-    options.base = f"http://127.0.0.1:{server.server_address[1]}"
+    options.base = f"http{'s' if options.certificate else ''}://127.0.0.1:{server.server_address[1]}"
+    if options.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.certificate, options.key)
+        # A handshake that fails is the business of its own thread.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     print(f"listening on {server.server_address[1]}", flush=True)
     server.serve_forever()
 

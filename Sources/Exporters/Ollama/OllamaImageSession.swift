@@ -82,10 +82,19 @@ final class OllamaImageSession: ExportSession {
     }
 
     func blob(for index: Int) throws -> any BlobSink {
+        try destination.openBlob(size: bundle.files[index].source.size, place: places[index], key: key(of: index))
+    }
+
+    /// What is known of a blob before its file is read.
+    private func key(of index: Int) -> BlobKey {
         let (path, source) = (bundle.files[index].path.text, bundle.files[index].source)
-        let key = Digest.of(
+        let outline = Digest.of(
             "ollama-outline-1 \(path.utf8.count):\(path) \(source.size) \(source.digest.map(\.description) ?? "?")\n")
-        return try destination.openBlob(size: source.size, place: places[index], key: key)
+        return BlobKey(outline, of: [bundle.files[index]])
+    }
+
+    func salvaged(file index: Int) -> (any ByteSource)? {
+        destination.leftover(of: key(of: index))?.beginning(of: 0..<bundle.files[index].source.size)
     }
 
     func finish(_ index: Int, _ blob: Artifact) { finished.withLock { $0[index] = blob } }

@@ -10,6 +10,8 @@ public final class GitRepository: Sendable {
     /// As git takes it.
     public let url: String
     let git: GitProgram
+    /// PEM file of the authorities that git believes; nil for the system's. LFS servers are believed on the same grounds.
+    public var authorities: String? { git.authorities }
     let failure: GitFailure
     private let cache: String
 

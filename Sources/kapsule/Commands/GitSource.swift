@@ -17,7 +17,7 @@ struct GitSource {
         let tree = try toolbox.progress.during("fetch \(Self.name(of: reference.url))", total: nil) { _ in
             try repository.tree(at: commit)
         }
-        let files = try tree.files(wants: wants, lfs: settings)
+        let files = try tree.files(wants: wants, lfs: settings(repository))
         return FoundModel(
             name: Self.name(of: reference.url), revision: commit, origin: origin(reference.url, commit),
             candidates: files.map { file in
@@ -28,8 +28,10 @@ struct GitSource {
             })
     }
 
-    private var settings: LFSSettings {
-        LFSSettings(transport: toolbox.transportSettings, retry: RetryPolicy(environment: toolbox.environment))
+    private func settings(_ repository: GitRepository) -> LFSSettings {
+        var transport = toolbox.transportSettings
+        transport.tls.caFile = repository.authorities ?? transport.tls.caFile
+        return LFSSettings(transport: transport, retry: RetryPolicy(environment: toolbox.environment))
     }
 
     /// A path of this machine is nobody else's business.

@@ -11,13 +11,13 @@ import Testing
         private(set) var commit = ""
         let weights: [UInt8]
 
-        init(_ sandbox: Sandbox, submodule: Bool = false) throws {
+        init(_ sandbox: Sandbox, submodule: Bool = false, format: String = "sha1") throws {
             self.sandbox = sandbox
             path = "\(sandbox.path)/repo"
             var random = SeededGenerator(seed: 5)
             weights = random.bytes(3_000_000)
             sandbox.environment["GIT_CONFIG_GLOBAL"] = "/dev/null"
-            try sandbox.tool("git", ["init", "-q", "-b", "main", path])
+            try sandbox.tool("git", ["init", "-q", "-b", "main", "--object-format=\(format)", path])
             try git("config", "uploadpack.allowFilter", "true")
             try git("lfs", "install", "--local")
             try sandbox.directory.write("repo/.gitattributes", "*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
@@ -70,16 +70,20 @@ import Testing
     struct Server {
         let process: BackgroundProcess
         let port: String
-        var base: String { "http://127.0.0.1:\(port)" }
+        private let certificates: TestCertificates?
+        var base: String { "http\(certificates == nil ? "" : "s")://127.0.0.1:\(port)" }
 
-        init(_ root: String, _ options: String...) throws {
+        init(_ root: String, _ options: String..., tls: TestCertificates? = nil) throws {
+            certificates = tls
             process = try BackgroundProcess(
-                .python, ["\(TestProgram.directory)/git_lfs_server.py", root] + options)
+                .python,
+                ["\(TestProgram.directory)/git_lfs_server.py", root] + options
+                    + (tls.map { ["--certificate", $0.certificate, "--key", $0.key] } ?? []))
             port = try process.wait(for: "listening on ([0-9]+)")
         }
 
         /// Every request so far.
-        func log() throws -> String { try TestProgram.curl.check(["-s", "\(base)/__log"]) }
+        func log() throws -> String { try TestProgram.curl.check(["-sk", "\(base)/__log"]) }
     }
 
     private func build(_ sandbox: Sandbox, _ from: String, _ more: String..., with: [String: String] = [:]) throws
@@ -205,6 +209,64 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.errors)")
         try checkWhole(repository)
         #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/ran"))
+    }
+
+    /// Tree, batch API and objects, from a server that only an authority of one's own vouches for.
+    @Test(arguments: ["GIT_SSL_CAINFO", "SSL_CERT_FILE", "http.sslCAInfo"])
+    func overTLSTheServerProvesItsName(_ place: String) throws {
+        let repository = try Repository(Sandbox())
+        let sandbox = repository.sandbox
+        let certificates = try TestCertificates()
+        let server = try Server(try repository.publish(), "--login", "kapsule:s3cr3t-t0ken", tls: certificates)
+        #expect(server.base.hasPrefix("https://"))
+        let reference = "git+\(server.base)/m.git@\(repository.commit)"
+        sandbox.environment["GIT_PAT"] = "s3cr3t-t0ken"
+        let unknown = try build(sandbox, reference)
+        #expect(unknown.status == 5, "\(unknown.errors)")
+        #expect(!FileManager.default.fileExists(atPath: "\(sandbox.path)/desk/out/model.safetensors"))
+        #expect(try !server.log().contains("m.git"))
+        if place == "http.sslCAInfo" {
+            sandbox.environment["GIT_CONFIG_GLOBAL"] = nil
+            try sandbox.directory.write("home/.gitconfig", "[http]\n\tsslCAInfo = \(certificates.authority)\n")
+        } else {
+            sandbox.environment[place] = certificates.authority
+        }
+        let outcome = try build(sandbox, reference, "--debug")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(!outcome.errors.contains("s3cr3t-t0ken"))
+        try checkWhole(repository)
+        #expect(try server.log().contains("GET /__object/"))
+    }
+
+    @Test func overTLSGitsHelpersAreAsked() throws {
+        let repository = try Repository(Sandbox())
+        let sandbox = repository.sandbox
+        let certificates = try TestCertificates()
+        let server = try Server(try repository.publish(), "--login", "me:pw", tls: certificates)
+        sandbox.environment["GIT_CONFIG_GLOBAL"] = nil
+        sandbox.environment["GIT_SSL_CAINFO"] = certificates.authority
+        try sandbox.directory.write("home/credentials", "https://me:pw@127.0.0.1%3a\(server.port)\n")
+        try sandbox.directory.write(
+            "home/.gitconfig", "[credential]\n\thelper = store --file \(sandbox.path)/home/credentials\n")
+        let outcome = try build(sandbox, "git+\(server.base)/m.git")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        try checkWhole(repository)
+    }
+
+    /// Names of 64 digits.
+    @Test(arguments: ["file", "http"]) func aRepositoryWithSHA256NamesIsTaken(_ scheme: String) throws {
+        let repository = try Repository(Sandbox(), format: "sha256")
+        try #require(repository.commit.count == 64)
+        let server = try Server(try repository.publish())
+        let address = scheme == "file" ? "file://\(repository.path)" : "\(server.base)/m.git"
+        for revision in ["@\(repository.commit)", "@main", ""] {
+            let outcome = try build(repository.sandbox, "git+\(address)\(revision)")
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            try checkWhole(repository)
+        }
+        // What may be executed there may be executed here.
+        let mode = try FileManager.default.attributesOfItem(atPath: "\(repository.sandbox.path)/desk/out/run.sh")
+        #expect(mode[.posixPermissions] as? Int == 0o755)
     }
 
     @Test func wrongContentIsNeverPublished() throws {

@@ -25,6 +25,8 @@ struct GitProgram: Sendable {
 
     private let path: String
     private let environment: [String: String]
+    /// PEM file of the authorities that vouch for servers; nil for the system's.
+    let authorities: String?
 
     /// - Parameters:
     ///   - protocols: that git may use: `https`, or `https:http`, or `file`.
@@ -44,6 +46,10 @@ struct GitProgram: Sendable {
         clean["GIT_TERMINAL_PROMPT"] = "0"
         clean["GIT_ALLOW_PROTOCOL"] = protocols
         let users = try Self.settings(path, clean)
+        authorities =
+            clean["GIT_SSL_CAINFO"] ?? users.last { $0.key == "http.sslcainfo" }?.value ?? environment["SSL_CERT_FILE"]
+        // What holds for all else here holds for git, which may be built with a library that does not look.
+        clean["GIT_SSL_CAINFO"] = authorities
         clean["GIT_CONFIG_NOSYSTEM"] = "1"
         clean["GIT_CONFIG_GLOBAL"] = "/dev/null"
         clean["GIT_ATTR_NOSYSTEM"] = "1"
