@@ -6,7 +6,7 @@ struct ValueWarnings {
     let keyword: InstructionWord
     let value: ScannedValue
 
-    var all: [Diagnostic] { [droppedCharacter, textAfterQuotes, invisibleCharacter].compactMap(\.self) }
+    var all: [Diagnostic] { [droppedCharacter, textAfterQuotes, invisibleCharacter, openTemplate].compactMap(\.self) }
 
     private var droppedCharacter: Diagnostic? {
         guard let offset = value.firstDropped else { return nil }
@@ -58,6 +58,15 @@ struct ValueWarnings {
             "the value holds the invisible character \(Printable.codePoint(found.scalar))\(others), which Ollama would delete",
             help: found.scalar.properties.generalCategory == .spaceSeparator ? "write an ordinary blank" : "delete it",
             at: source.span(found.offset..<found.offset + found.length))
+    }
+
+    /// A template that Ollama would not take. Warned of only, for other runtimes read no Go templates.
+    private var openTemplate: Diagnostic? {
+        guard keyword == .template else { return nil }
+        let count = value.quoting.mark.utf8.count
+        let inner = value.range.lowerBound + count..<value.range.upperBound - count
+        guard let problem = TemplateBraces.problem(in: source.utf8[inner]) else { return nil }
+        return .warning(problem.id, problem.message, help: problem.help, at: source.span(problem.range))
     }
 
     private func isSuspicious(_ scalar: Unicode.Scalar) -> Bool {

@@ -174,6 +174,12 @@ enum CompressionChoice: String, ExpressibleByArgument, CaseIterable {
 }
 
 enum CommonChecks {
+    static func patterns(_ patterns: [String]) throws {
+        for pattern in patterns where PathPattern(pattern) == nil {
+            throw ValidationError("'\(pattern)' is a pattern that matches nothing.")
+        }
+    }
+
     static func concurrency(_ value: Int) throws {
         guard (1...Limits.mostConcurrency).contains(value) else {
             throw ValidationError(

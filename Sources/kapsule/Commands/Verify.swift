@@ -38,6 +38,12 @@ struct Verify: Verb {
     @Option(help: ArgumentHelp("The image that the directory was made of.", valueName: "image"))
     var against: String?
 
+    @Option(help: ArgumentHelp("With --against: what 'pull --include' took; repeatable.", valueName: "glob"))
+    var include: [String] = []
+
+    @Option(help: ArgumentHelp("With --against: what 'pull --exclude' left out; repeatable.", valueName: "glob"))
+    var exclude: [String] = []
+
     @OptionGroup(title: "Encryption") var decryption: DecryptionFlags
     @OptionGroup(title: "Encryption") var vault: VaultFlags
     @OptionGroup(title: "Image files") var proof: ProofFlags
@@ -50,6 +56,10 @@ struct Verify: Verb {
         if against == nil, !decryption.keys.isEmpty || vault.key != nil {
             throw ValidationError("Keys are for --against: an encrypted image is checked without them.")
         }
+        if against == nil, !(include + exclude).isEmpty {
+            throw ValidationError("--include and --exclude are for --against: an image is checked as a whole.")
+        }
+        try CommonChecks.patterns(include + exclude)
     }
 
     func run(in toolbox: Toolbox) async throws {
@@ -81,18 +91,21 @@ struct Verify: Verb {
         let use = try locator.store.use()
         let isStored = try locator.hasStored(text)
         let image = try Image(try locator.origin(of: text, prefersStore: isStored))
+        var model = try ModelOptions.parse([])
+        (model.include, model.exclude) = (include, exclude)
         var settings = BuildSettings(
-            model: try .parse([]), registry: registry, tags: [], outputs: [], verity: try .parse([]),
+            model: model, registry: registry, tags: [], outputs: [], verity: try .parse([]),
             encryption: try .parse([]), decryption: decryption, vault: vault)
         settings.image = GivenImage(image: image, text: text)
         let bundle = try Workshop(settings, toolbox).resolved()
         let comparison = DirectoryComparison(
-            directory: directory, bundle: bundle, concurrency: concurrency, progress: toolbox.progress)
-        let differences = try await comparison.run()
+            directory: directory, bundle: bundle, needsModelfile: include.isEmpty && exclude.isEmpty,
+            concurrency: concurrency, progress: toolbox.progress)
+        let (differences, count) = try await comparison.run()
         withExtendedLifetime(use) {}
         guard !differences.isEmpty else {
             return try toolbox.print(
-                "\(directory): \(bundle.files.count + 1) files are those of \(text), \(image.root.digest)")
+                "\(directory): \(count) files are those of \(text), \(image.root.digest)")
         }
         for difference in differences {
             try toolbox.print("\(difference.difference.rawValue): \(Printable.text(difference.path))")

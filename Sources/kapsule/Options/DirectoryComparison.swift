@@ -8,6 +8,8 @@ struct DirectoryComparison {
     let directory: String
     /// What the directory should hold.
     let bundle: ModelBundle
+    /// Whether the Modelfile has to be there; where only some files were taken it may be missing.
+    let needsModelfile: Bool
     let concurrency: Int
     let progress: any ProgressReporter
 
@@ -18,17 +20,19 @@ struct DirectoryComparison {
         case mode
     }
 
-    /// - Returns: every difference, by path.
-    func run() async throws -> [(path: String, difference: Difference)] {
-        let expected = self.expected
+    /// - Returns: every difference, by path, and how many files were looked for.
+    func run() async throws -> (differences: [(path: String, difference: Difference)], count: Int) {
+        var expected = self.expected
         let there = try found()
+        if !needsModelfile, there["Modelfile"] == nil { expected["Modelfile"] = nil }
         var differences: [String: Difference] = [:]
         for path in there.keys where expected[path] == nil { differences[path] = .extra }
         for path in expected.keys where there[path] == nil { differences[path] = .missing }
         let both = expected.keys.filter { there[$0] != nil }.sorted()
         let compared = try await compare(both.compactMap { expected[$0] }, there)
         for (path, difference) in zip(both, compared) where difference != nil { differences[path] = difference }
-        return differences.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map { ($0.key, $0.value) }
+        let sorted = differences.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        return (sorted.map { ($0.key, $0.value) }, expected.count)
     }
 
     /// A file as the image has it.

@@ -67,9 +67,7 @@ struct ExportOptions: ParsableArguments {
         if let platform, Platform(parsing: platform) == nil {
             throw ValidationError("'\(platform)' is no platform: write os/architecture, such as linux/arm64.")
         }
-        for pattern in exclude + include where PathPattern(pattern) == nil {
-            throw ValidationError("'\(pattern)' is a pattern that matches nothing.")
-        }
+        try CommonChecks.patterns(exclude + include)
         if name != nil, format != .built(.ollama) {
             throw ValidationError("--name is what a model is called in Ollama's store: it goes with --format ollama.")
         }

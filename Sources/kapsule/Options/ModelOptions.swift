@@ -38,9 +38,7 @@ struct ModelOptions: ParsableArguments {
     var noCache = false
 
     func validate() throws {
-        for pattern in exclude + include where PathPattern(pattern) == nil {
-            throw ValidationError("'\(pattern)' is a pattern that matches nothing.")
-        }
+        try CommonChecks.patterns(exclude + include)
         if file != nil, isSource {
             throw ValidationError(
                 "'\(context ?? "")' stands in place of a Modelfile: leave out --file, or give a directory.")

@@ -58,7 +58,31 @@ import Testing
         #expect(outcome.output.isEmpty, "the directory is not to blame")
     }
 
+    /// What was not taken is not missed, and what was taken is compared.
+    @Test func aDirectoryOfSomeFilesIsComparedWithThose() throws {
+        let sandbox = try Sandbox()
+        let model = try sandbox.context("m", modelfile: "FROM .\n") { try SampleModel.writeFew(to: $0) }
+        for (format, place) in [("oci", "image"), ("modelpack", "pack")] {
+            try sandbox.done("build", "--format", format, "-o", place, model)
+            let flags = ["--include", "*.json", "--include", "sub/**", "--exclude", "tokenizer.json"]
+            let export = ["export", "oci:\(place)", "--format", "hf", "-o", "some-\(format)"] + flags
+            #expect(try sandbox.start(export).wait().status == 0)
+            let verify = ["verify", "some-\(format)", "--against", "oci:\(place)"]
+            let some = try sandbox.start(verify + flags).wait()
+            #expect(some.status == 0, "\(some.output)\(some.errors)")
+            #expect(some.output.contains(" files are those of oci:\(place), "), "\(some.output)")
+            let all = try sandbox.start(verify).wait()
+            #expect(all.status == 8)
+            #expect(all.output.contains("missing: tokenizer.json\n"), "\(all.output)")
+            try sandbox.directory.write("desk/some-\(format)/config.json", "{ }")
+            let changed = try sandbox.start(verify + flags).wait()
+            #expect(changed.output == "changed: config.json\n")
+        }
+    }
+
     @Test(arguments: [
+        (["m:1", "--include", "*"], "--include and --exclude are for --against"),
+        (["m", "--against", "m:1", "--exclude", "!"], "'!' is a pattern that matches nothing"),
         (["--against", "m:1"], "Say which directory"), (["m:1", "--decryption-key", "k"], "Keys are for --against"),
         (["nowhere", "--against", "m:1"], "nowhere is no directory to compare with m:1"),
     ])
