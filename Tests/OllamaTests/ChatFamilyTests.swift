@@ -54,6 +54,12 @@ import Testing
         #expect(ChatFamily.of(try jinja("chatml"), endToken: 151645)?.name == "chatml")
     }
 
+    @Test func aTemplateOfNoRealLengthIsNotLookedAt() throws {
+        let text = try jinja("chatml")
+        #expect(ChatFamily.of(text + String(repeating: " ", count: 100_000), endToken: nil)?.name == "chatml")
+        #expect(ChatFamily.of(text + String(repeating: " ", count: 300_000), endToken: nil) == nil)
+    }
+
     @Test(arguments: [
         "", "{{ messages }}", "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}",
         "<|start|>assistant<|channel|>final<|message|>{{ '<|end|>' }}",

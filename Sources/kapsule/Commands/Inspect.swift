@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Exporters
 internal import KapsuleCore
+internal import KapsuleIO
 internal import OCI
 internal import Ollama
 
@@ -56,10 +57,11 @@ struct Inspect: Verb {
                 remedy: "--digest and --tensors are for GGUF, safetensors and PyTorch files: leave them out")
         }
         if try !ImageArchive.isTar(what), let file = try ImageFile(what, proof, toolbox) {
-            let inspection = try VerityInspection(file)
+            let inspection = try look(into: file)
             return try toolbox.print(json ? inspection.json.pretty : inspection.text)
         }
         let locator = try ImageLocator(toolbox, registry)
+        try refuseMissingFile(locator)
         let image = try Image(
             try locator.origin(of: what, prefersStore: false), platform: platform.flatMap(Platform.init))
         if OllamaModel.isOllama(image.manifest.content) {
@@ -71,5 +73,32 @@ struct Inspect: Verb {
         }
         let description = try ImageDescription(image, referrers: referrers)
         try toolbox.print(json ? description.json.pretty : description.text)
+    }
+
+    private func look(into file: ImageFile) throws -> VerityInspection {
+        do {
+            return try VerityInspection(file)
+        } catch let error as KapsuleError where error.id == "erofs.none" && proof.isEmpty {
+            throw KapsuleError(
+                .usage, id: "inspect.unknown",
+                "'\(Printable.text(what))' is neither a file of a model, as far as its content tells, nor an image or a disk",
+                remedy:
+                    "name a GGUF, safetensors or PyTorch file, a config or tokenizer, a verity image, or an image by its name"
+            )
+        }
+    }
+
+    /// A word that ends as files of models do was meant as one.
+    private func refuseMissingFile(_ locator: ImageLocator) throws {
+        let endings = [".gguf", ".safetensors", ".bin", ".pt", ".pth", ".json", ".onnx", ".mpk", ".emwp", ".raw"]
+        guard endings.contains(where: what.lowercased().hasSuffix), !what.contains(":"),
+            try FileStatus.of(what, followsLinks: true) == nil, try !locator.hasStored(what)
+        else { return }
+        let directory = Paths.directory(of: what)
+        let names = (try? Directories.names(in: directory)) ?? []
+        let nearest = Suggestion.nearest(to: Paths.name(of: what), among: names)
+        throw KapsuleError(
+            .usage, id: "inspect.no-file", "there is no file '\(Printable.text(what))'",
+            remedy: nearest.map { "did you mean \(directory == "." ? $0 : "\(directory)/\($0)")?" } ?? "check the path")
     }
 }

@@ -1,5 +1,6 @@
 internal import Formats
 internal import KapsuleCore
+internal import Ollama
 
 struct GGUFDescription: FileDescription {
     let gguf: GGUF
@@ -45,7 +46,13 @@ struct GGUFDescription: FileDescription {
     private var templates: String? {
         let named = gguf.namedChatTemplates.map(\.name)
         guard let text = gguf.chatTemplate else { return named.isEmpty ? nil : named.joined(separator: ", ") }
-        return (["\(text.utf8.count) bytes"] + named).joined(separator: ", ")
+        let family = family.map { ["of the family \($0)"] } ?? []
+        return (["\(text.utf8.count) bytes"] + family + named).joined(separator: ", ")
+    }
+
+    /// Whose template a model for Ollama gets.
+    private var family: String? {
+        gguf.chatTemplate.flatMap { ChatFamily.of($0, endToken: gguf.endToken)?.name }
     }
 
     private static func text(_ value: GGUF.Value) -> String {
@@ -79,7 +86,8 @@ struct GGUFDescription: FileDescription {
             "embeddingLength": .optional(gguf.embeddingLength), "blockCount": .optional(gguf.blockCount),
             "license": .optional(gguf["general.license"]?.text),
             "split": gguf.split.map { .members(["number": .int($0.number), "count": .int($0.count)]) },
-            "chatTemplate": .optional(gguf.chatTemplate), "alignment": .int(gguf.alignment),
+            "chatTemplate": .optional(gguf.chatTemplate), "chatFamily": .optional(family),
+            "alignment": .int(gguf.alignment),
             "dataOffset": .int(gguf.dataOffset), "tensorCount": .int(Int64(gguf.tensors.count)),
             "tensorTypes": .object(types.map { .init($0.name, .int(Int64($0.count))) }),
             "metadata": .object(gguf.metadata.map { .init($0.key, Self.json($0.value)) }),

@@ -206,6 +206,34 @@ import Testing
         }
     }
 
+    /// What is no file of a model is told from what is a damaged one.
+    @Test func whatCannotBeReadIsNamed() throws {
+        try sandbox.directory.write("desk/README.md", String(repeating: "words ", count: 2000))
+        try sandbox.directory.write("desk/short.txt", "word")
+        for name in ["README.md", "short.txt"] {
+            let other = try sandbox.kapsule("inspect", name)
+            #expect(other.status == 2)
+            #expect(other.errors.contains("'\(name)' is neither a file of a model"), "\(other.errors)")
+        }
+        try sandbox.directory.write("desk/model.gguf", GGUFBytes.sample().bytes)
+        let missing = try sandbox.kapsule("inspect", "modle.gguf")
+        #expect(missing.status == 2)
+        #expect(
+            missing.errors.contains("error: there is no file 'modle.gguf'\nhelp: did you mean model.gguf?"),
+            "\(missing.errors)")
+    }
+
+    @Test func theFamilyOfAChatTemplateIsNamed() throws {
+        var file = GGUFBytes()
+        file.add("general.architecture", "llama")
+        file.add("tokenizer.chat_template", "{{ '<|im_start|>' + message.role + '<|im_end|>' }}")
+        try sandbox.directory.write("desk/m.gguf", file.bytes)
+        #expect(
+            try sandbox.done("inspect", "m.gguf").contains("Chat template: 50 bytes, of the family chatml\n"))
+        #expect(
+            try EndToEnd.object(sandbox.done("inspect", "--json", "m.gguf"))["chatFamily"] as? String == "chatml")
+    }
+
     // Headers that ask for as much memory as they can: each answer comes in less than 100 MiB.
     @Test func hostileHeadersTakeLittleMemory() throws {
         guard let time = try Tool.find("time") else { return }

@@ -50,6 +50,37 @@ import Testing
         try sandbox.done("export", "m:1", "--format", "pytorch", "-o", "exported")
     }
 
+    /// What torch.save wrote, after a journey through an image. Without torch a stand-in reads it, and says so.
+    @Test(.enabled(if: TestProgram.python.isUsable, "python3"))
+    func whatIsExportedIsLoaded() throws {
+        let sandbox = try Sandbox()
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("test_fixtures/pytorch")
+        let model = try sandbox.context("m", modelfile: "FROM .\n") { path in
+            for name in ["pytorch_model.bin", "old.pt"] {
+                try FileManager.default.copyItem(
+                    atPath: folder.appendingPathComponent(name).path, toPath: "\(path)/\(name)")
+            }
+        }
+        try sandbox.done("build", "-t", "m:1", model)
+        try sandbox.done("export", "m:1", "--format", "pytorch", "-o", "exported")
+        for name in ["pytorch_model.bin", "old.pt"] {
+            let lines = try TestProgram.pythonFormats.check(
+                [TestProgram.directory + "/torch_reader.py", "\(sandbox.path)/desk/exported/\(name)"]
+            ).split(separator: "\n").map(String.init)
+            if let first = lines.first, first.contains("stand-in") {
+                FileHandle.standardError.write(Data("*** \(name) was \(first) ***\n".utf8))
+            }
+            #expect(
+                Array(lines.dropFirst()) == [
+                    "a.transposed float32 [4, 3] [0.0, 0.5, 1.0, 0.125, 0.625, 1.125, 0.25, 0.75, 1.25, 0.375, 0.875, 1.375]",
+                    "a.weight float32 [3, 4] [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.125, 1.25, 1.375]",
+                    "b.bias bfloat16 [3] [1.5, -2.0, 0.25]", "c.counts int64 [2, 2] [1.0, 2.0, 3.0, 4.0]",
+                    "d.half float16 [2] [0.5, 3.0]",
+                ])
+        }
+    }
+
     @Test(.enabled(if: TestProgram.python.isUsable, "python3"))
     func aModelWithoutCheckpointsIsRefused() throws {
         let sandbox = try Sandbox()

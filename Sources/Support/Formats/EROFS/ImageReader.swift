@@ -35,7 +35,7 @@ extension EROFS {
 
         init(_ source: any ByteSource) throws {
             self.source = source
-            guard source.size >= Int64(EROFS.blockSize) else { throw Self.refuse("it has less than one block") }
+            guard source.size >= Int64(EROFS.blockSize) else { throw Self.isNone("it has less than one block") }
             var sink = MemorySink()
             try source.read(0..<Int64(EROFS.blockSize), into: &sink)
             superblock = try Superblock(decoding: sink.bytes)
@@ -48,6 +48,11 @@ extension EROFS {
 
         static func refuse(_ why: String) -> KapsuleError {
             KapsuleError(.unverified, id: "erofs.damaged", "the EROFS image cannot be read: \(why)")
+        }
+
+        /// Of a file that does not even begin as one.
+        static func isNone(_ why: String) -> KapsuleError {
+            KapsuleError(.unverified, id: "erofs.none", "the EROFS image cannot be read: \(why)")
         }
 
         private func refuse(_ why: String, at path: [UInt8]) -> KapsuleError {
@@ -298,7 +303,7 @@ extension EROFS.Superblock {
     init(decoding block: [UInt8]) throws {
         let base = Self.offset
         guard block.get(UInt32.self, at: base) == Self.magic else {
-            throw EROFS.ImageReader.refuse("it has no EROFS superblock")
+            throw EROFS.ImageReader.isNone("it has no EROFS superblock")
         }
         guard block[base + 12] == 12, block[base + 13] == 0 else {
             throw EROFS.ImageReader.refuse("its blocks are not of 4096 bytes, or its superblock has extensions")

@@ -38,12 +38,26 @@ public struct ChatFamily: Sendable, Hashable {
     ///   - jinja: as the GGUF file has it.
     ///   - endToken: number of the token that ends a text; nil where the file says none.
     public static func of(_ jinja: String, endToken: Int64?) -> ChatFamily? {
+        guard jinja.utf8.count <= longest else { return nil }
         // Both kinds of quotes are as good, and a line end may be written as itself or as an escape.
-        let text = jinja.map { $0 == "\"" ? "'" : $0 == "\n" ? "\\n" : String($0) }.joined()
+        let text = jinja.utf8.flatMap { byte in
+            byte == UInt8(ascii: "\"") ? Array("'".utf8) : byte == UInt8(ascii: "\n") ? Array("\\n".utf8) : [byte]
+        }
+        func has(_ sign: String) -> Bool { contains(text, Array(sign.utf8)) }
         return all.first { family in
-            family.needs.allSatisfy(text.contains) && family.either.contains(where: text.contains)
-                && !family.lacks.contains(where: text.contains)
+            family.needs.allSatisfy(has) && family.either.contains(where: has) && !family.lacks.contains(where: has)
                 && (family.endToken == nil || endToken == nil || family.endToken == endToken)
+        }
+    }
+
+    /// Longest template that is looked at, in bytes: those of real models have some 30 KiB at most.
+    private static let longest = 256 << 10
+
+    private static func contains(_ text: [UInt8], _ sign: [UInt8]) -> Bool {
+        guard let first = sign.first else { return true }
+        guard text.count >= sign.count else { return false }
+        return (0...text.count - sign.count).contains { start in
+            text[start] == first && text[start..<start + sign.count].elementsEqual(sign)
         }
     }
 }
