@@ -77,7 +77,7 @@ final class ModelPackSession: ExportSession {
     /// The blob that a file will be, where that is known: the file itself, stored as it is.
     private func known(_ index: Int) -> Artifact? {
         guard form == .raw, !isEncrypted else { return nil }
-        return bundle.files[index].source.digest.map { Artifact(digest: $0, size: files[index].size) }
+        return bundle.files[index].known
     }
 
     func foresee(lane index: Int) -> Foresight {

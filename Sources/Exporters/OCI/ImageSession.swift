@@ -35,9 +35,7 @@ final class ImageSession: ExportSession {
             LayerPlan(
                 lane: bundle.lanes[index], of: bundle, directories: index == 0 ? Self.directories(of: bundle) : [])
         }
-        knownFiles = bundle.files.map { file in
-            file.source.digest.map { Artifact(digest: $0, size: file.source.size) }
-        }
+        knownFiles = bundle.files.map(\.known)
         destination.foresee(foreseen)
     }
 

@@ -48,21 +48,14 @@ final class OllamaImageSession: ExportSession {
     var size: Int64 {
         guard destination.directory != nil else { return 0 }
         return layout.wanted.reduce(0) { sum, index in
-            let isThere = known(index).map { destination.hasBlobNearby($0) == true } ?? false
+            let isThere = bundle.files[index].known.map { destination.hasBlobNearby($0) == true } ?? false
             return isThere ? sum : sum + bundle.files[index].source.size
         }
     }
 
-    private func wanted(in lane: Int) -> [Int] { bundle.lanes[lane].files.filter(layout.wanted.contains) }
-
-    private func known(_ index: Int) -> Artifact? {
-        let source = bundle.files[index].source
-        return source.digest.map { Artifact(digest: $0, size: source.size) }
-    }
-
     func foresee(lane index: Int) -> Foresight {
-        let lane = wanted(in: index)
-        let blobs = lane.compactMap(known)
+        let lane = layout.wanted(in: index)
+        let blobs = lane.compactMap { bundle.files[$0].known }
         guard blobs.count == lane.count else { return .reads }
         let first = blobs.first ?? Artifact(digest: Digest.of([]), size: 0)
         let nearby = blobs.map { destination.hasBlobNearby($0) }
@@ -71,12 +64,12 @@ final class OllamaImageSession: ExportSession {
     }
 
     func open(lane index: Int) throws -> (any LaneSink)? {
-        let missing = try wanted(in: index).filter { try !isThere($0) }
+        let missing = try layout.wanted(in: index).filter { try !isThere($0) }
         return missing.isEmpty ? nil : OllamaImageLaneSink(self, missing: Set(missing))
     }
 
     private func isThere(_ index: Int) throws -> Bool {
-        guard let blob = known(index), try destination.hasBlob(blob) else { return false }
+        guard let blob = bundle.files[index].known, try destination.hasBlob(blob) else { return false }
         finish(index, blob)
         return true
     }

@@ -41,13 +41,13 @@ final class OllamaSession: ExportSession {
     var size: Int64 {
         bundle.lanes.indices.reduce(0) { sum, lane in
             if case .present = foresee(lane: lane) { return sum }
-            return sum + wanted(in: lane).reduce(0) { $0 + bundle.files[$1].source.size }
+            return sum + layout.wanted(in: lane).reduce(0) { $0 + bundle.files[$1].source.size }
         }
     }
 
     func foresee(lane index: Int) -> Foresight {
-        let files = wanted(in: index)
-        let there = files.compactMap(known).filter { (try? store.contains($0)) == true }
+        let files = layout.wanted(in: index)
+        let there = files.compactMap { bundle.files[$0].known }.filter { (try? store.contains($0)) == true }
         guard there.count == files.count else { return .reads }
         let isProven = there.allSatisfy { options.memory.recall(store.path(of: $0.digest)) == $0.digest }
         let first = there.first ?? Artifact(digest: Digest.of([]), size: 0)
@@ -55,8 +55,8 @@ final class OllamaSession: ExportSession {
     }
 
     func open(lane index: Int) throws -> (any LaneSink)? {
-        let missing = try wanted(in: index).filter { file in
-            guard let blob = known(file) else { return true }
+        let missing = try layout.wanted(in: index).filter { file in
+            guard let blob = bundle.files[file].known else { return true }
             return try !isWhole(blob)
         }
         guard !missing.isEmpty else { return nil }
@@ -73,14 +73,6 @@ final class OllamaSession: ExportSession {
 
     func salvaged(file index: Int) -> (any ByteSource)? {
         try? coming.withLock { $0[index] }?.salvaged()
-    }
-
-    private func wanted(in lane: Int) -> [Int] { bundle.lanes[lane].files.filter(layout.wanted.contains) }
-
-    /// What a file will be, where somebody vouches for it.
-    private func known(_ file: Int) -> Artifact? {
-        let source = bundle.files[file].source
-        return source.digest.map { Artifact(digest: $0, size: source.size) }
     }
 
     /// Whether a blob is here and is what its name says. It is read once, and not again while it does not change.
@@ -114,12 +106,12 @@ final class OllamaSession: ExportSession {
     /// The content of a file that was written, or was here before.
     private func whole(_ index: Int, _ made: Artifact?) throws -> any ByteSource {
         if let file = coming.withLock({ $0[index] }), file.isWhole { return try file.source() }
-        return try store.blob(try artifact(index, made ?? known(index)))
+        return try store.blob(try artifact(index, made ?? bundle.files[index].known))
     }
 
     /// Gives a file that was written its name.
     private func publish(_ index: Int, _ made: Artifact?) throws -> Artifact {
-        let blob = try artifact(index, made ?? known(index))
+        let blob = try artifact(index, made ?? bundle.files[index].known)
         if let made = coming.withLock({ $0.removeValue(forKey: index) }), made.isWhole {
             let isWhole = try store.contains(blob) && options.memory.recall(store.path(of: blob.digest)) == blob.digest
             try made.publish(as: blob.digest, replaces: !isWhole)

@@ -22,6 +22,9 @@ public struct ModelBundle: Sendable {
             self.permissions = permissions
             self.source = source
         }
+
+        /// What its bytes are, where somebody vouches for them.
+        public var known: Artifact? { source.digest.map { Artifact(digest: $0, size: source.size) } }
     }
 
     /// Which part of which file.

@@ -85,10 +85,20 @@ public indirect enum JSON: Sendable, Hashable {
         text += close
     }
 
+    /// Adds a text in quotes.
+    ///
+    /// - Parameter escape: what a writer has for a character where that is not what is usual; nil for the others.
+    ///
     /// Source: RFC 8259, section 7.
-    private static func quote(_ value: String, into text: inout String) {
+    public static func quote(
+        _ value: String, into text: inout String, escape: (Unicode.Scalar) -> String? = { _ in nil }
+    ) {
         text += "\""
         for scalar in value.unicodeScalars {
+            if let own = escape(scalar) {
+                text += own
+                continue
+            }
             switch scalar {
             case "\"": text += "\\\""
             case "\\": text += "\\\\"

@@ -1,3 +1,5 @@
+internal import KapsuleCore
+
 /// A JSON document as Go's `encoding/json` writes it, which is how Ollama writes everything whose bytes are hashed.
 ///
 /// Source: Go `encoding/json/encode.go`; observed.
@@ -75,27 +77,18 @@ indirect enum GoJSON: Hashable {
     }
 
     private static func quote(_ value: String, into text: inout String) {
-        text += "\""
-        for scalar in value.unicodeScalars {
+        JSON.quote(value, into: &text) { scalar in
             switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case "\u{8}": text += "\\b"
-            case "\u{C}": text += "\\f"
-            case "<", ">", "&", "\u{2028}", "\u{2029}": text += escape(scalar)
-            case _ where scalar.value < 0x20: text += escape(scalar)
-            default: text.unicodeScalars.append(scalar)
+            case "\u{8}": "\\b"
+            case "\u{C}": "\\f"
+            case "<": "\\u003c"
+            case ">": "\\u003e"
+            case "&": "\\u0026"
+            case "\u{2028}": "\\u2028"
+            case "\u{2029}": "\\u2029"
+            default: nil
             }
         }
-        text += "\""
-    }
-
-    private static func escape(_ scalar: Unicode.Scalar) -> String {
-        let digits = String(scalar.value, radix: 16)
-        return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
     }
 
     static func == (a: GoJSON, b: GoJSON) -> Bool { a.line == b.line }

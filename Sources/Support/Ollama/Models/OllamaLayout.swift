@@ -64,6 +64,9 @@ public struct OllamaLayout: Sendable {
         return all
     }
 
+    /// The wanted files of a lane.
+    public func wanted(in lane: Int) -> [Int] { bundle.lanes[lane].files.filter(wanted.contains) }
+
     /// What is left out, for people; nil where nothing is.
     public var skippedText: String? {
         guard !skipped.isEmpty else { return nil }
