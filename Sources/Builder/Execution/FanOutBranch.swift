@@ -70,26 +70,23 @@ private final class Answer<T: Sendable>: Sendable {
 
 /// A few blocks that all outputs of a lane read; one is filled again when the last has done with it.
 final class SharedBlocks: Sendable {
-    /// In bytes.
-    private static let blockSize = 256 << 10
     /// Enough for the fastest output to go on while the slowest is at its oldest block.
-    private static let blockCount = 8
+    private static let limit = 8
 
-    private let free = Mutex<[ByteBlock]>((0..<blockCount).map { _ in ByteBlock(capacity: blockSize) })
+    private let spare = SpareBlocks(blockSize: 256 << 10)
+    private let onTheirWay = Atomic<Int>(0)
     private let change = DispatchSemaphore(value: 0)
 
-    /// An empty block, waited for.
+    /// An empty block, waited for. Called by one thread.
     ///
     /// - Throws: `.interrupted`.
     func take() throws -> ByteBlock {
-        while true {
-            if let block = free.withLock({ $0.popLast() }) {
-                block.clear()
-                return block
-            }
+        while onTheirWay.load(ordering: .acquiring) == Self.limit {
             _ = change.wait(timeout: .now() + .milliseconds(200))
             try Task.checkNotInterrupted()
         }
+        onTheirWay.add(1, ordering: .relaxed)
+        return spare.take()
     }
 
     /// Has every branch write the block, and takes it back after the last.
@@ -105,8 +102,9 @@ final class SharedBlocks: Sendable {
         }
     }
 
-    func giveBack(_ block: ByteBlock) {
-        free.withLock { $0.append(block) }
+    private func giveBack(_ block: ByteBlock) {
+        spare.giveBack(block)
+        onTheirWay.subtract(1, ordering: .releasing)
         change.signal()
     }
 

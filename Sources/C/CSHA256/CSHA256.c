@@ -1,6 +1,7 @@
 #include "CSHA256.h"
 #include "kernels.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -21,14 +22,14 @@ static uint64_t saved_registers(void) {
     return (uint64_t)high << 32 | low;
 }
 
-int kapsule_sha256_available(int kernel) {
+static int has_kernel(int kernel) {
     unsigned a, b, c, d, features, ignored;
     if (kernel == KAPSULE_SHA256_PORTABLE) return 1;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
     if (!__get_cpuid_count(7, 0, &ignored, &features, &ignored, &ignored)) return 0;
     const int saves = (c & bit_OSXSAVE) != 0;
     switch (kernel) {
-    case KAPSULE_SHA256_SHANI: return (features & bit_SHA) && (c & bit_SSE4_1) && (c & bit_SSSE3);
+    case KAPSULE_SHA256_SHANI: return (features & bit_SHA) && (c & bit_SSE4_1) && (c & bit_SSSE3) ? 1 : 0;
     case KAPSULE_SHA256_AVX2: return saves && (features & bit_AVX2) && (saved_registers() & 0x06) == 0x06;
     case KAPSULE_SHA256_AVX512:
         return saves && (features & bit_AVX512F) && (features & bit_AVX512BW) && (saved_registers() & 0xe6) == 0xe6;
@@ -38,16 +39,33 @@ int kapsule_sha256_available(int kernel) {
 
 #elif defined(__aarch64__)
 
-int kapsule_sha256_available(int kernel) {
+static int has_kernel(int kernel) {
     if (kernel == KAPSULE_SHA256_PORTABLE) return 1;
     return kernel == KAPSULE_SHA256_ARM && (getauxval(AT_HWCAP) & HWCAP_SHA2) != 0;
 }
 
 #else
 
-int kapsule_sha256_available(int kernel) { return kernel == KAPSULE_SHA256_PORTABLE; }
+static int has_kernel(int kernel) { return kernel == KAPSULE_SHA256_PORTABLE; }
 
 #endif
+
+/* A bit for each kernel, and one that says that the question was asked. A virtual machine leaves for its host to ask the
+   processor, which takes many microseconds: once in the life of a process is enough. */
+static unsigned kernels(void) {
+    static _Atomic unsigned known;
+    unsigned bits = atomic_load_explicit(&known, memory_order_relaxed);
+    if (bits == 0) {
+        bits = 1u << KAPSULE_SHA256_KERNELS;
+        for (int kernel = 0; kernel < KAPSULE_SHA256_KERNELS; kernel++) bits |= (unsigned)has_kernel(kernel) << kernel;
+        atomic_store_explicit(&known, bits, memory_order_relaxed);
+    }
+    return bits;
+}
+
+int kapsule_sha256_available(int kernel) {
+    return kernel >= 0 && kernel < KAPSULE_SHA256_KERNELS && (kernels() >> kernel & 1) != 0;
+}
 
 int kapsule_sha256_best(void) {
     int kernel = KAPSULE_SHA256_KERNELS - 1;

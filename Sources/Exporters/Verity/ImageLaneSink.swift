@@ -12,6 +12,8 @@ final class ImageLaneSink: RangeLaneSink {
     private let assembly: ImageAssembly
     private let queues: WorkQueues
     private let batch = WorkQueues.Batch()
+    /// Pieces of other bytes: one block of level 0 of the hash tree, and small beside a second-level cache.
+    private let blocks = SpareBlocks(blockSize: 512 << 10)
     private var current: ImageFileSink?
     private var currentIndex = 0
 
@@ -21,10 +23,13 @@ final class ImageLaneSink: RangeLaneSink {
     }
 
     func beginFile(_ index: Int) throws {
-        let (assembly, queues, batch) = (assembly, queues, batch)
+        let (assembly, queues, batch, blocks) = (assembly, queues, batch, blocks)
         currentIndex = index
-        current = ImageFileSink(size: assembly.map.files[index]?.size ?? 0) { piece, offset in
-            try queues.run(in: batch) { try assembly.add(piece.span, toFile: index, at: offset) }
+        current = ImageFileSink(size: assembly.map.files[index]?.size ?? 0, blocks: blocks) { piece, offset in
+            try queues.run(in: batch) {
+                try piece.withBytes { try assembly.add($0, toFile: index, at: offset) }
+                blocks.giveBack(piece)
+            }
         }
     }
 

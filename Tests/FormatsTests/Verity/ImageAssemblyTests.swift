@@ -86,8 +86,9 @@ import Testing
         let assembly = try ImageAssembly(map, salt: [1, 2], verityUUID: LayoutTests.uuid, storage: storage)
         for (file, content) in sample.contents.enumerated() {
             let content = bytes(content)
-            var sink = ImageFileSink(size: Int64(content.count), pieceSize: 8192) { piece, offset in
-                try assembly.add(piece.span, toFile: file, at: offset)
+            var sink = ImageFileSink(size: Int64(content.count), blocks: SpareBlocks(blockSize: 8192)) {
+                piece, offset in
+                try piece.withBytes { try assembly.add($0, toFile: file, at: offset) }
             }
             var start = 0
             while start < content.count {
@@ -107,7 +108,9 @@ import Testing
         let map = try EROFS.layOut(tree, as: .modelwrap1, uuid: .zero)
         let storage = MemoryStorage([UInt8](repeating: 0, count: Int(map.size)))
         let assembly = try ImageAssembly(map, salt: [], verityUUID: .zero, storage: storage)
-        var sink = ImageFileSink(size: 100) { try assembly.add($0.span, toFile: 0, at: $1) }
+        var sink = ImageFileSink(size: 100, blocks: SpareBlocks(blockSize: 4096)) { piece, offset in
+            try piece.withBytes { try assembly.add($0, toFile: 0, at: offset) }
+        }
         try sink.write([UInt8](repeating: 1, count: 99).span)
         #expect(throws: KapsuleError.self) { try sink.finish() }
         #expect(throws: KapsuleError.self) { try sink.write([1, 2].span) }

@@ -15,13 +15,13 @@ public final class BlockPool: Sendable {
 
     private struct State {
         var reserved = 0
-        var free: [ByteBlock] = []
         var waiting: [DispatchSemaphore] = []
     }
 
     /// In blocks.
     private let capacity: Int
     private let state = Mutex(State())
+    private let spare = SpareBlocks(blockSize: blockSize)
 
     /// - Parameter capacity: in bytes.
     public init(capacity: Int) { self.capacity = capacity / Self.blockSize }
@@ -44,17 +44,13 @@ public final class BlockPool: Sendable {
     }
 
     /// A block of those set aside.
-    func take() -> ByteBlock {
-        let block = state.withLock { $0.free.popLast() } ?? ByteBlock(capacity: Self.blockSize)
-        block.clear()
-        return block
-    }
+    func take() -> ByteBlock { spare.take() }
 
     /// Gives back blocks that were set aside, used or not.
     func release(_ blocks: Int, used: [ByteBlock] = []) {
+        spare.giveBack(used)
         let waiting = state.withLock { state in
             state.reserved -= blocks
-            state.free += used
             defer { state.waiting = [] }
             return state.waiting
         }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// A block of memory with bytes at its front, on its way from one thread to another.
 // Owned by one thread at a time, or read by several and written by none: whoever hands it over does so under a lock.
 @safe
@@ -42,4 +44,25 @@ public final class ByteBlock: @unchecked Sendable {
         unsafe buffer.baseAddress!.update(from: memory + offset, count: taken)
         return taken
     }
+}
+
+/// Blocks of one size that are used again and again: fresh memory costs a page fault for every 4 KiB.
+///
+/// Does not bound how many there are: whoever takes them does.
+public final class SpareBlocks: Sendable {
+    /// In bytes.
+    public let blockSize: Int
+    private let free = Mutex<[ByteBlock]>([])
+
+    public init(blockSize: Int) { self.blockSize = blockSize }
+
+    /// An empty block.
+    public func take() -> ByteBlock {
+        guard let block = free.withLock({ $0.popLast() }) else { return ByteBlock(capacity: blockSize) }
+        block.clear()
+        return block
+    }
+
+    public func giveBack(_ blocks: [ByteBlock]) { free.withLock { $0 += blocks } }
+    public func giveBack(_ block: ByteBlock) { free.withLock { $0.append(block) } }
 }

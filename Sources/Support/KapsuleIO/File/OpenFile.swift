@@ -81,12 +81,19 @@ public final class OpenFile: Sendable {
         return true
     }
 
+    /// Bytes that one system call writes at most. Longer writes make Linux fill its page cache with larger folios, which
+    /// take up to three times as long to come by (`docs/architecture.md` has the figures).
+    private static let longestWrite = 64 << 10
+
     /// Writes all of `bytes` at `offset`.
     public func write(_ bytes: Span<UInt8>, at offset: Int64) throws {
         var done = 0
         while done < bytes.count {
-            let count = unsafe bytes.extracting(droppingFirst: done).withUnsafeBufferPointer {
-                unsafe pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset) + done)
+            let start = Int(offset) + done
+            let part = bytes.extracting(
+                done..<min(bytes.count, done + Self.longestWrite - start % Self.longestWrite))
+            let count = unsafe part.withUnsafeBufferPointer {
+                unsafe pwrite(descriptor, $0.baseAddress, $0.count, off_t(start))
             }
             if count >= 0 {
                 done += count
