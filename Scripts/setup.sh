@@ -5,7 +5,7 @@ set -eu
 
 build_packages="libssl-dev libcurl4-openssl-dev zlib1g-dev pkg-config python3-minimal"
 test_packages="git-lfs docker-registry skopeo umoci podman apache2-utils curl openssl graphviz tar gzip procps time strace python3-venv
-    python3-cryptography erofs-utils cryptsetup-bin gdisk mount busybox-static kmod cpio"
+    python3-cryptography erofs-utils cryptsetup-bin gdisk btrfs-progs mount busybox-static kmod cpio"
 
 need() {
     missing=""

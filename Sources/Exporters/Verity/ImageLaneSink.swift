@@ -11,15 +11,18 @@ final class ImageLaneSink: RangeLaneSink {
     let digestsFiles = false
     private let assembly: ImageAssembly
     private let queues: WorkQueues
+    private let file: FileStorage?
     private let batch = WorkQueues.Batch()
     /// Pieces of other bytes: one block of level 0 of the hash tree, and small beside a second-level cache.
     private let blocks = SpareBlocks(blockSize: 512 << 10)
     private var current: ImageFileSink?
     private var currentIndex = 0
 
-    init(_ assembly: ImageAssembly, _ queues: WorkQueues) {
+    /// - Parameter file: the assembly's storage, where local files may be cloned into it.
+    init(_ assembly: ImageAssembly, _ queues: WorkQueues, cloningInto file: FileStorage? = nil) {
         self.assembly = assembly
         self.queues = queues
+        self.file = file
     }
 
     func beginFile(_ index: Int) throws {
@@ -38,14 +41,26 @@ final class ImageLaneSink: RangeLaneSink {
     func take(_ source: any ByteSource, _ activity: Activity) throws {
         let (assembly, index) = (assembly, currentIndex)
         current = nil
+        let isCloned = try clone(source)
         for start in Swift.stride(from: 0, to: source.size, by: Self.stride) {
             try Task.checkNotInterrupted()
             try queues.run(in: batch) {
                 let end = min(start + Int64(Self.stride), source.size)
-                var piece = PlacedBytes(assembly: assembly, file: index, from: start, to: end, activity)
+                var piece = PlacedBytes(
+                    assembly: assembly, file: index, from: start, to: end, isCloned: isCloned, activity)
                 try source.read(start..<end, into: &piece)
             }
         }
+    }
+
+    /// Has the file system share the file's whole blocks with the image, where it can: they are hashed only. That the
+    /// source does not change meanwhile, reading it makes sure.
+    private func clone(_ source: any ByteSource) throws -> Bool {
+        guard let file, let data = assembly.map.files[currentIndex]?.data else { return false }
+        let whole = data.length / Int64(EROFS.blockSize) * Int64(EROFS.blockSize)
+        guard whole > 0, whole <= source.size else { return false }
+        var image = FileSink(file.file, at: file.base + data.offset)
+        return try image.clone(SliceSource(source, 0..<whole))
     }
 
     func endFile(_ index: Int) throws -> Digest? {
@@ -66,15 +81,19 @@ private struct PlacedBytes: ByteSink {
     /// From the start of the file.
     private var offset: Int64
     private let end: Int64
+    private let isCloned: Bool
     private let activity: Activity
     /// What a short read left of a block.
     private var pending: [UInt8] = []
 
-    init(assembly: ImageAssembly, file: Int, from start: Int64, to end: Int64, _ activity: Activity) {
+    init(
+        assembly: ImageAssembly, file: Int, from start: Int64, to end: Int64, isCloned: Bool, _ activity: Activity
+    ) {
         self.assembly = assembly
         self.file = file
         offset = start
         self.end = end
+        self.isCloned = isCloned
         self.activity = activity
     }
 
@@ -92,7 +111,7 @@ private struct PlacedBytes: ByteSink {
     private func isWhole(_ count: Int) -> Bool { offset + Int64(count) == end || count % EROFS.blockSize == 0 }
 
     private mutating func place(_ bytes: Span<UInt8>) throws {
-        try assembly.add(bytes, toFile: file, at: offset)
+        try assembly.add(bytes, toFile: file, at: offset, isInPlace: isCloned)
         offset += Int64(bytes.count)
     }
 }

@@ -43,12 +43,15 @@ final class RepartSession: ExportSession {
 
     var size: Int64 { max(0, assembly.map.size + disk.geometry.end - work.allocated) }
     var directory: String? { outputDirectory }
+    /// The hash tree has its own.
+    var needsFileDigests: Bool { false }
     func foresee(lane index: Int) -> Foresight { .reads }
     func salvaged(file index: Int) -> (any ByteSource)? { work.salvaged(index) }
 
     func open(lane index: Int) throws -> (any LaneSink)? {
         work.begin()
-        return ImageLaneSink(assembly, queues)
+        return ImageLaneSink(
+            assembly, queues, cloningInto: FileStorage(work.file, at: disk.data.lowerBound))
     }
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {

@@ -64,7 +64,7 @@ final class VeritySession: ExportSession {
 
     func open(lane index: Int) throws -> (any LaneSink)? {
         work.begin()
-        return ImageLaneSink(assembly, workers)
+        return ImageLaneSink(assembly, workers, cloningInto: FileStorage(work.file))
     }
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {

@@ -75,7 +75,7 @@ public final class ImageAssembly: Sendable {
     ///   - bytes: up to the file's end, or whole blocks of it.
     ///   - offset: from the start of the file; a multiple of the block size.
     ///   - isInPlace: whether the storage has the whole blocks already, because a file system cloned them there. They are
-    ///     hashed only. What is beside an inode is written in any case.
+    ///     hashed only. What does not fill a block is written in any case.
     public func add(
         _ bytes: Span<UInt8>, toFile file: Int, at offset: Int64, isInPlace: Bool = false
     ) throws {
@@ -93,8 +93,11 @@ public final class ImageAssembly: Sendable {
     }
 
     private func addData(_ bytes: Span<UInt8>, at offset: Int64, _ isInPlace: Bool) throws {
-        if !isInPlace { try storage.write(bytes, at: offset) }
         let whole = bytes.count / EROFS.blockSize * EROFS.blockSize
+        let inPlace = isInPlace ? whole : 0
+        if inPlace < bytes.count {
+            try storage.write(bytes.extracting(droppingFirst: inPlace), at: offset + Int64(inPlace))
+        }
         try tree.add(bytes.extracting(first: whole), at: offset / Self.blockSize)
         guard whole < bytes.count else { return }
         // The file's last block: zeros follow, which the storage has already.
