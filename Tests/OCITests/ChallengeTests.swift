@@ -19,7 +19,6 @@ import Testing
         #expect(found[0].realm == "https://auth.example/token")
         #expect(found[0].service == "r")
         #expect(found[0].scopes.map(\.description) == ["repository:a/b:pull,push", "repository:c:pull"])
-        #expect(found[0].isInsufficientScope)
     }
 
     @Test(

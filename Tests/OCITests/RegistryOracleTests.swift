@@ -60,11 +60,8 @@ struct RegistryOracleTests {
         #expect(read.mediaType == MediaType.manifest)
         #expect(try client.manifest(.digest(document.digest)).digest == document.digest)
         #expect(try client.headManifest(.tag("1"))?.digest == document.digest)
-        var sink = VerifyingSink(MemorySink(), expecting: layer.artifact, what: "layer")
-        try client.readBlob(layer, into: &sink)
-        try sink.finish()
-        #expect(sink.next.bytes == bytes)
-        #expect(try client.blobBytes(manifest.config, limit: 1 << 20) == config.bytes)
+        #expect(try client.verified(layer) == bytes)
+        #expect(try client.verified(manifest.config) == config.bytes)
         #expect(try client.tags() == ["1"])
     }
 
@@ -172,11 +169,11 @@ struct RegistryOracleTests {
         #expect(missing?.code == .usage)
     }
 
-    @Test func mountsDeletesAndLists() throws {
+    @Test func mountsAndLists() throws {
         let registry = try ThrowawayRegistry()
         let session = Self.session()
         let first = try session.client(for: Reference(parsing: "\(registry.host)/a/first"), access: .push)
-        let second = try session.client(for: Reference(parsing: "\(registry.host)/b/second"), access: .delete)
+        let second = try session.client(for: Reference(parsing: "\(registry.host)/b/second"), access: .push)
         let (layer, bytes) = Self.blob(100_000)
         try first.uploadBlob(layer, from: MemorySource(bytes))
         #expect(try !second.mountBlob(layer.digest, from: "no/such"))
@@ -188,10 +185,7 @@ struct RegistryOracleTests {
         for tag in ["b", "a", "C"] { try second.putManifest(index.bytes, mediaType: MediaType.index, as: .tag(tag)) }
         #expect(try second.tags() == ["C", "a", "b"])
         #expect(try second.manifest(.tag("a")).mediaType == MediaType.index)
-        #expect(try second.deleteManifest(index.digest))
-        #expect(try !second.deleteManifest(index.digest))
-        #expect(try second.headManifest(.tag("a")) == nil)
-        let error = #expect(throws: KapsuleError.self) { try second.manifest(.tag("a")) }
+        let error = #expect(throws: KapsuleError.self) { try second.manifest(.tag("d")) }
         #expect(error?.id == "registry.not-found")
         #expect(error?.code == .unavailable)
     }
@@ -206,7 +200,7 @@ struct RegistryOracleTests {
         try upload.write(more.span)
         try upload.finish(other.digest)
         for (blob, expected) in [(layer, bytes), (other, more)] {
-            #expect(try client.blobBytes(blob, limit: 1 << 20) == expected)
+            #expect(try client.verified(blob) == expected)
             for range in [
                 0..<Int64(count), Int64(count)..<Int64(count), Int64(count / 2)..<Int64(count), 0..<Int64(count / 2),
             ] {
@@ -256,7 +250,7 @@ struct RegistryOracleTests {
         let (source, target) = (try Self.client(from), try Self.client(to))
         try source.uploadBlob(layer, from: MemorySource(bytes))
         try target.uploadBlob(layer, from: source.blob(layer))
-        #expect(try target.blobBytes(layer, limit: 1 << 30) == bytes)
+        #expect(try target.verified(layer) == bytes)
     }
 
     @Test func streamsABlobWhoseDigestIsKnownAtTheEnd() throws {
@@ -288,5 +282,15 @@ struct RegistryOracleTests {
 extension Document<ImageConfig> {
     static func testing(_ layer: Descriptor) -> Document<ImageConfig> {
         ImageConfig(platform: Platform(os: "linux", architecture: "amd64"), diffIDs: [layer.digest]).encoded()
+    }
+}
+
+extension RegistryClient {
+    /// All of a blob, checked.
+    func verified(_ blob: Descriptor) throws -> [UInt8] {
+        var sink = VerifyingSink(MemorySink(), expecting: blob.artifact, what: "blob")
+        try readBlob(blob, into: &sink)
+        try sink.finish()
+        return sink.next.bytes
     }
 }

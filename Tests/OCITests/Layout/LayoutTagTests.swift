@@ -27,8 +27,8 @@ import Testing
         #expect(try layout.setTag("v1", two, replace: true))
         #expect(try layout.descriptor(named: "v1")?.digest == two.digest)
         #expect(try layout.entries().count == 1)
-        #expect(try layout.removeTag("v1")?.digest == two.digest)
-        #expect(try layout.removeTag("v1") == nil)
+        #expect(try layout.removeEntries { $0.tag == "v1" }.map(\.descriptor.digest) == [two.digest])
+        #expect(try layout.removeEntries { $0.tag == "v1" } == [])
     }
 
     @Test func equalTagsGiveEqualBytes() throws {
@@ -53,7 +53,7 @@ import Testing
         try directory.write("layout/index.json", index)
         #expect(try layout.entries().isEmpty)
         try layout.setTag("v1", one)
-        try layout.removeTag("v1")
+        try layout.removeEntries { $0.tag == "v1" }
         let text = String(decoding: try directory.read("layout/index.json"), as: UTF8.self)
         #expect(
             text == #"{"schemaVersion":2,"annotations":{"k": "v"},"manifests":[\#(strange)],"#

@@ -61,18 +61,6 @@ public enum Directories {
         }
     }
 
-    /// Another name for an existing file. Says whether the file system could.
-    public static func hardLink(_ from: String, to path: String) throws -> Bool {
-        if unsafe link(from, path) == 0 { return true }
-        switch errno {
-        case EEXIST:
-            throw KapsuleError(
-                .conflict, id: "output.exists", "\(path) exists already", remedy: "use --force to replace it")
-        case EXDEV, EPERM, EMLINK, EOPNOTSUPP, EACCES: return false
-        default: throw KapsuleError.system("create \(path)", errno: errno)
-        }
-    }
-
     /// What a symbolic link says.
     public static func linkTarget(_ path: String) throws -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)

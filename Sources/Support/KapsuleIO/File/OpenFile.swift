@@ -128,16 +128,6 @@ public final class OpenFile: Sendable {
         }
     }
 
-    /// Becomes, from its first byte, the same storage as `size` bytes of `other`. Says whether the file system could.
-    public func clone(_ other: OpenFile, size: Int64) throws -> Bool {
-        switch -kapsule_clone_range(other.descriptor, 0, UInt64(size), descriptor, 0) {
-        case 0: return true
-        case let number where [ENOSPC, EDQUOT, EIO].contains(number):
-            throw KapsuleError.system("clone \(other.path)", errno: number)
-        default: return false
-        }
-    }
-
     /// Where the first bytes of a range end that were written in one piece: at the latest before its first hole, and
     /// before the zeros in front of that, which may be none of ours.
     ///

@@ -90,23 +90,4 @@ public final class BlobWriter: ByteSink {
     public func abandon() {
         if (try? atomic.file.status().size) ?? 0 < ImageLayout.smallestPartial { discard() }
     }
-
-    // What follows is for taking over a blob whose digest is known before.
-
-    /// Takes the place of all of `source` by sharing its storage; says whether the file system could.
-    ///
-    /// What is hashed is read from the clone: the source may change in between, the clone does not.
-    func clone(_ source: FileSource, hashing: Bool) throws -> Bool {
-        guard try atomic.file.clone(source.file, size: source.size) else { return false }
-        if hashing { try FileSource(atomic.file).read(0..<source.size, into: &hasher) }
-        sink = FileSink(atomic.file, at: source.size)
-        return true
-    }
-
-    func copyUnhashed(_ source: FileSource) throws { try sink.append(source) }
-
-    /// Gives the blob the name it is known to deserve, or that its hash must confirm.
-    func commit(as blob: Artifact, hashed: Bool) throws {
-        if hashed { try commit(expecting: blob) } else { try publish(blob) }
-    }
 }

@@ -54,14 +54,6 @@ extension ImageLayout {
             remedy: "use --force to move it, or another tag")
     }
 
-    /// Takes a tag away. The image's blobs stay.
-    ///
-    /// - Returns: what it stood for; nil when there was no such tag.
-    @discardableResult
-    public func removeTag(_ tag: String) throws -> Descriptor? {
-        try removeEntries { $0.tag == tag }.first?.descriptor
-    }
-
     /// Takes every line away that `condition` is true of.
     ///
     /// - Returns: those that went, in order.

@@ -19,8 +19,6 @@ struct Challenge: Sendable, Hashable {
     var isBasic: Bool { scheme == "basic" }
     /// One for each resource; the grammar separates them by blanks.
     var scopes: [Scope] { (parameters["scope"] ?? "").split(separator: " ").compactMap { Scope(parsing: $0) } }
-    /// The token was good, but not for this.
-    var isInsufficientScope: Bool { parameters["error"] == "insufficient_scope" }
 
     /// All challenges of an answer, in order. What cannot be read is skipped.
     static func all(in headers: HTTPHeaders) -> [Challenge] {

@@ -96,21 +96,6 @@ extension RegistryClient {
         return digest
     }
 
-    /// Removes a manifest and the tags that point at it; false when there was none.
-    public func deleteManifest(_ digest: Digest) throws -> Bool {
-        let purpose = purpose("delete \(title(.digest(digest)))")
-        let response = try send(request(.delete, .digest(digest)), purpose)
-        switch response.status {
-        case 200, 202: return true
-        case 404: return false
-        case 405:
-            throw KapsuleError(
-                .unavailable, id: "registry.no-deletion", "\(host) does not allow deletion (405)",
-                remedy: "enable it in the registry's configuration, or delete the tag with the registry's own tools")
-        default: throw server.refusal(response, of: purpose)
-        }
-    }
-
     private func title(_ name: ManifestName) -> String {
         switch name {
         case .tag(let tag): "\(self.name):\(tag)"

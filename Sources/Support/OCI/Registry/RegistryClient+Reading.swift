@@ -23,22 +23,6 @@ extension RegistryClient {
     /// A blob as a source.
     public func blob(_ blob: Descriptor) -> BlobSource { BlobSource(client: self, descriptor: blob) }
 
-    /// All of a small blob, checked, such as a config.
-    ///
-    /// - Throws: `.unverified` when it is longer than `limit` bytes or not what its descriptor says.
-    public func blobBytes(_ blob: Descriptor, limit: Int64) throws -> [UInt8] {
-        let what = "blob \(blob.digest) of \(name)"
-        guard blob.size <= limit else {
-            throw KapsuleError(
-                .unverified, id: "source.too-large",
-                "\(what) has \(blob.size) bytes, more than the \(limit) that such a document may have")
-        }
-        var sink = VerifyingSink(MemorySink(), expecting: blob.artifact, what: what)
-        try readBlob(blob, into: &sink)
-        try sink.finish()
-        return sink.next.bytes
-    }
-
     /// Reads a blob, or a range of it, resuming at the byte where a connection broke.
     ///
     /// The bytes are not checked against the digest; see `VerifyingSink`.

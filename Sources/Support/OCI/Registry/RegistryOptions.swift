@@ -29,13 +29,12 @@ public struct RegistryOptions: Sendable {
 
 /// What a client is going to do; its token is asked for that much at once.
 public enum RegistryAccess: Sendable {
-    case pull, push, delete
+    case pull, push
 
     var actions: [String] {
         switch self {
         case .pull: ["pull"]
         case .push: ["pull", "push"]
-        case .delete: ["delete", "pull"]
         }
     }
 }
