@@ -67,6 +67,45 @@ import Testing
         #expect { try OpenFile.reading(directory.path + "/none") } throws: { ($0 as? KapsuleError)?.code == .usage }
     }
 
+    /// What a killed run left, next to the one that goes on.
+    @Test func aPartialFileIsFoundAgainByOneAtATime() throws {
+        var partial = try PartialFile.open("x", in: directory.path)
+        try #require(partial).file.write([1, 2, 3].span, at: 0)
+        #expect(try PartialFile.open("x", in: directory.path) == nil)
+        partial = nil
+        partial = try PartialFile.open("x", in: directory.path)
+        #expect(try partial?.count() == 3)
+        let file = try AtomicFile(continuing: partial, in: directory.path)
+        try file.commit(as: directory.path + "/whole")
+        #expect(try directory.read("whole") == [1, 2, 3])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["whole"])
+        // Given up, and of others that nobody is at.
+        for name in ["a-1", "a-2", "b"] { _ = try PartialFile.open(name, in: directory.path) }
+        let held = try PartialFile.open("a-2", in: directory.path)
+        PartialFile.clear("a-", in: directory.path)
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: "\(directory.path)/\(PartialFile.folderName)").sorted()
+                == ["a-2", "b"])
+        withExtendedLifetime(held) {}
+    }
+
+    @Test func theEndOfContentIsBeforeHolesAndZeros() throws {
+        let block = 64 << 10
+        let file = try OpenFile.updating(directory.path + "/sparse")
+        try file.truncate(to: Int64(16 * block))
+        func end(_ range: Range<Int64>) throws -> Int64 { try file.endOfContent(in: range) }
+        let all = 0..<Int64(16 * block)
+        #expect(try end(all) == 0)
+        try file.write([UInt8](repeating: 7, count: 2 * block).span, at: 0)
+        try file.write([UInt8](repeating: 7, count: block).span, at: Int64(8 * block))
+        #expect(try end(all) == Int64(2 * block))
+        #expect(try end(0..<100) == 100)
+        #expect(try end(Int64(8 * block)..<Int64(16 * block)) == Int64(9 * block))
+        // Zeros that were written are not told from those that were not.
+        try file.write([UInt8](repeating: 0, count: 3 * block).span, at: Int64(2 * block) - 5)
+        #expect(try end(all) == Int64(2 * block) - 5)
+    }
+
     @Test func lockExcludesOthers() throws {
         let path = directory.path + "/lock"
         let first = try FileLock(path, .shared)

@@ -69,8 +69,8 @@ final class ModelPackSession: ExportSession {
         guard destination.directory != nil else { return 0 }
         return bundle.files.indices.reduce(0) { sum, index in
             let isThere = known(index).map { destination.hasBlobNearby($0) == true } ?? false
-            return isThere
-                ? sum : sum + files[index].layerSize - (outline(index).flatMap(destination.leftover)?.size ?? 0)
+            if isThere { return sum }
+            return sum + max(0, files[index].layerSize - (outline(index).map(destination.allocated) ?? 0))
         }
     }
 

@@ -27,6 +27,8 @@ public protocol ImageDestination: Sendable {
     func openBlob(size: Int64?, place: Int?, key: BlobKey?) throws -> any BlobSink
     /// The first bytes of a blob that an interrupted run has opened under this key. Nobody has verified them.
     func leftover(of key: BlobKey) -> (any ByteSource)?
+    /// Bytes on the disk that such a run has taken for it.
+    func allocated(for key: BlobKey) -> Int64
     /// Takes a blob whose digest is known; does nothing when it has it.
     ///
     /// - Parameters:
@@ -46,6 +48,7 @@ extension ImageDestination {
     public func allocated(for blob: Artifact) -> Int64 { 0 }
     public func foresee(_ blobs: [ForeseenBlob]) {}
     public func leftover(of key: BlobKey) -> (any ByteSource)? { nil }
+    public func allocated(for key: BlobKey) -> Int64 { 0 }
 }
 
 /// What is known of a blob before it comes.

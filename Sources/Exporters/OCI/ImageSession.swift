@@ -68,7 +68,7 @@ final class ImageSession: ExportSession {
         guard destination.directory != nil else { return 0 }
         return layers.indices.reduce(0) { sum, index in
             if case .present = foresee(lane: index) { return sum }
-            return sum + layers[index].tar.size - (key(of: index).flatMap(destination.leftover)?.size ?? 0)
+            return sum + max(0, layers[index].tar.size - (key(of: index).map(destination.allocated) ?? 0))
         }
     }
 

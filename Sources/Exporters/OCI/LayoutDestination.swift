@@ -76,6 +76,10 @@ public struct LayoutDestination: ImageDestination {
         return LayoutBlob(writer)
     }
 
+    public func allocated(for key: BlobKey) -> Int64 {
+        key.isPromised ? (try? lazy.ifThere()?.allocatedForLeftover(of: key.digest)) ?? 0 : 0
+    }
+
     public func leftover(of key: BlobKey) -> (any ByteSource)? {
         key.isPromised ? (try? lazy.ifThere()?.leftover(of: key.digest)) ?? nil : nil
     }

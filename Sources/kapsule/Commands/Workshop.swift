@@ -186,7 +186,7 @@ struct Workshop {
     /// The model under the identity that UUIDs and salts follow from: the one given, that of its source, or what is in it.
     private func identified(_ bundle: ModelBundle, _ specs: [OutputSpec]) async throws -> ModelBundle {
         let bundle = try await namedInCaches(bundle, specs)
-        if let given = try settings.verity.modelID.map(ModelIdentity.init(parsing:)) {
+        if let given = try settings.verity.modelID.map(GivenIdentity.init(parsing:)) {
             let card = bundle.files.first { $0.path.text == "README.md" }?.source
             let origin = try given.hub.map { hub in
                 try HubSource(toolbox: toolbox, noCache: settings.model.noCache).origin(of: hub, card: card)

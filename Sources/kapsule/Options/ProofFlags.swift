@@ -39,7 +39,7 @@ struct ProofFlags: ParsableArguments {
         if let modelID, !modelID.contains("@") {
             throw ValidationError("'\(modelID)' is no identity: write NAME@REVISION.")
         }
-        _ = try modelID.map(ModelIdentity.init(parsing:))
+        _ = try modelID.map(GivenIdentity.init(parsing:))
         if let salt, Self.bytes(salt) == nil {
             throw ValidationError("'\(salt)' is no salt: write at most 256 bytes in hex, or - for none.")
         }
@@ -64,7 +64,7 @@ struct ProofFlags: ParsableArguments {
         ImageClaim(
             reference: try rootHash.map(RootReference.init(parsing:)),
             hashOffset: hashOffset.flatMap(RootReference.offset),
-            salt: salt.flatMap(Self.bytes), modelID: try modelID.map(ModelIdentity.init(parsing:))?.text,
+            salt: salt.flatMap(Self.bytes), modelID: try modelID.map(GivenIdentity.init(parsing:))?.text,
             masterKey: try masterKey(for: file, environment))
     }
 

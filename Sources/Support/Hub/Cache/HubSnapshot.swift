@@ -19,8 +19,15 @@ public struct HubSnapshot: Sendable {
         }
         // Names hold no '--'.
         repository = Self.joined(parts[0].dropFirst("models--".count))
+        guard !repository.isEmpty, repository.utf8.allSatisfy(Self.isNameByte) else { return nil }
         commit = parts[2]
         self.directory = directory
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        let letter = byte | 0x20
+        return (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(letter)
+            || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "-_./".utf8.contains(byte)
     }
 
     /// `ORG--NAME` as `ORG/NAME`.

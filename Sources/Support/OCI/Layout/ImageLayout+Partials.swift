@@ -36,8 +36,13 @@ extension ImageLayout {
     }
 
     /// Bytes on disk that an interrupted run has taken for a blob.
-    public func allocatedForPartial(of digest: Digest) -> Int64 {
-        ((try? FileStatus.of("\(partialFolder)/\(digest.hex)", followsLinks: false)) ?? nil)?.allocated ?? 0
+    public func allocatedForPartial(of digest: Digest) -> Int64 { allocated(digest.hex) }
+
+    /// Bytes on disk that an interrupted run has taken for a blob that was opened under a key.
+    public func allocatedForLeftover(of key: Digest) -> Int64 { allocated(Self.partialName(key)) }
+
+    private func allocated(_ name: String) -> Int64 {
+        ((try? FileStatus.of("\(partialFolder)/\(name)", followsLinks: false)) ?? nil)?.allocated ?? 0
     }
 
     /// Removes what was left of blobs.

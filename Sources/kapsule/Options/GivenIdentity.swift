@@ -2,7 +2,7 @@ internal import KapsuleCore
 internal import ModelfileParser
 
 /// What `--model-id` says: `NAME@REVISION`, or `hf://ORG/NAME@COMMIT`, which names a commit of the hub.
-struct ModelIdentity {
+struct GivenIdentity {
     /// Without the scheme: what salts and UUIDs follow from.
     let text: String
     /// Where the model is from, when it says so.
