@@ -46,6 +46,7 @@ public enum GGUFParts {
 
     /// Nil where the first file says that it is whole, whatever its name.
     private static func whole(_ series: String, _ files: [ModelBundle.File]) throws -> ModelBundle.File? {
+        let files = try files.map(keepingHead)
         let headers = try files.map { try GGUF(reading: $0.source, what: $0.path.text) }
         guard let count = headers[0].split?.count else { return nil }
         guard files.count == count else {
@@ -62,6 +63,22 @@ public enum GGUFParts {
             source: ConcatenatedSource(sources(join, order.map { files[$0] })))
     }
 
+    /// The file with its header read once: what is made of it is then what is hashed with the rest. A local file that is
+    /// watched needs no such care.
+    private static func keepingHead(_ file: ModelBundle.File) throws -> ModelBundle.File {
+        guard file.source.digest != nil, !file.source.isWatched else { return file }
+        let end = try GGUF(reading: file.source, what: file.path.text).dataOffset
+        guard end <= KeptHead.limit else {
+            throw KapsuleError(
+                .usage, id: "gguf.long-header",
+                "the header of \(file.path) has \(end) bytes, too many to join the model's parts on their way",
+                remedy: "fetch the model into a directory first, and build from that")
+        }
+        return ModelBundle.File(
+            path: file.path, role: file.role, isExecutable: file.isExecutable, permissions: file.permissions,
+            source: try KeptHead(file.source, upTo: min(end, file.source.size)))
+    }
+
     private static func sources(_ join: GGUFJoin, _ files: [ModelBundle.File]) -> [any ByteSource] {
         let header = join.header.map { piece -> any ByteSource in
             switch piece {
@@ -74,6 +91,35 @@ public enum GGUFParts {
             + zip(files, join.data).flatMap { file, data -> [any ByteSource] in
                 [ProvenSlice(of: file, data.range), ZeroSource(size: data.padding)]
             }
+    }
+}
+
+/// A source whose first bytes were read before, and are not read again.
+private struct KeptHead: ByteSource {
+    /// Bytes that are kept at most.
+    static let limit: Int64 = 32 << 20
+
+    private let base: any ByteSource
+    private let head: [UInt8]
+
+    init(_ base: any ByteSource, upTo end: Int64) throws {
+        self.base = base
+        var sink = MemorySink()
+        try base.read(0..<end, into: &sink)
+        head = sink.bytes
+    }
+
+    var size: Int64 { base.size }
+    var digest: Digest? { base.digest }
+    var place: BytePlace { base.place }
+    var backing: ByteBacking { .stream }
+
+    func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
+        let kept = Int64(head.count)
+        let front = range.clamped(to: 0..<kept)
+        if !front.isEmpty { try sink.write(head.span.extracting(Int(front.lowerBound)..<Int(front.upperBound))) }
+        let rest = range.clamped(to: kept..<max(kept, size))
+        if !rest.isEmpty { try base.read(rest, into: &sink) }
     }
 }
 

@@ -42,13 +42,23 @@ import Testing
             try sandbox.done("export", "oci:\(source)", "--format", "ollama", "--name", "t", "-o", store)
             #expect(try place.bytes(place.blob(whole, in: store)) == whole)
         }
-        // One bit of the second part, in its data.
-        let part = try [UInt8](Data(contentsOf: URL(fileURLWithPath: "\(model)/tiny-00002-of-00003.gguf")))
-        let blob = "\(place.work)/pack/blobs/sha256/\(place.blob(part).split(separator: "-").last ?? "")"
+    }
+
+    /// One bit of a part's data, and one of a number that the joined header takes over.
+    @Test(arguments: [2, 1])
+    func aDamagedPartIsNoticed(_ number: Int) throws {
+        let place = try OllamaPlace()
+        let model = try context(place)
+        try place.sandbox.done("build", "-q", "--format", "modelpack", "-o", "pack", model)
+        let part = try Data(contentsOf: URL(fileURLWithPath: "\(model)/tiny-0000\(number)-of-00003.gguf"))
+        let blob = "\(place.work)/pack/blobs/sha256/\(place.blob([UInt8](part)).split(separator: "-").last ?? "")"
+        let key = part.range(of: Data("llama.context_length".utf8))
         var spoilt = part
-        spoilt[spoilt.count - 40] ^= 1
-        try Data(spoilt).write(to: URL(fileURLWithPath: blob))
-        let outcome = try sandbox.kapsule("export", "oci:pack", "--format", "ollama", "--name", "t", "-o", "spoilt")
+        // Behind the key stands its type, four bytes, then the number.
+        spoilt[number == 2 ? spoilt.count - 40 : try #require(key).upperBound + 4] ^= 1
+        try spoilt.write(to: URL(fileURLWithPath: blob))
+        let outcome = try place.sandbox.kapsule(
+            "export", "oci:pack", "--format", "ollama", "--name", "t", "-o", "spoilt")
         #expect(outcome.status == 8, "\(outcome.errors)")
         #expect(!FileManager.default.fileExists(atPath: "\(place.work)/spoilt/manifests"))
     }
