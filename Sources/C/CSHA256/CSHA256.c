@@ -126,16 +126,29 @@ static unsigned lanes_of(int kernel) {
     }
 }
 
-static kapsule_sha256_lanes *code_of(int kernel) {
+/* Kernels for two streams take two messages at once. */
+static void lanes_of_two(int kernel, uint32_t *state, const uint8_t *const *data, size_t blocks) {
+    uint32_t first[8], second[8];
+    for (int w = 0; w < 8; w++) {
+        first[w] = state[2 * w];
+        second[w] = state[2 * w + 1];
+    }
+    kapsule_sha256_compress_two(kernel, first, data[0], second, data[1], blocks);
+    for (int w = 0; w < 8; w++) {
+        state[2 * w] = first[w];
+        state[2 * w + 1] = second[w];
+    }
+}
+
+static void compress_lanes(int kernel, uint32_t *state, const uint8_t *const *data, size_t blocks) {
     switch (kernel) {
 #if defined(__x86_64__)
-    case KAPSULE_SHA256_AVX512: return kapsule_sha256_avx512_lanes;
-    case KAPSULE_SHA256_AVX2: return kapsule_sha256_avx2_lanes;
-    case KAPSULE_SHA256_SHANI: return kapsule_sha256_shani_lanes;
-#elif defined(__aarch64__)
-    case KAPSULE_SHA256_ARM: return kapsule_sha256_arm_lanes;
+    case KAPSULE_SHA256_AVX512: kapsule_sha256_avx512_lanes(state, data, blocks); return;
+    case KAPSULE_SHA256_AVX2: kapsule_sha256_avx2_lanes(state, data, blocks); return;
 #endif
-    default: return kapsule_sha256_portable_lanes;
+    case KAPSULE_SHA256_SHANI:
+    case KAPSULE_SHA256_ARM: lanes_of_two(kernel, state, data, blocks); return;
+    default: kapsule_sha256_portable_lanes(state, data, blocks);
     }
 }
 
@@ -186,8 +199,7 @@ static void fill_tail(const shape *s, const uint8_t *message, uint8_t tail[128])
 }
 
 static void hash_group(
-    kapsule_sha256_lanes *code, unsigned lanes, const shape *s, const uint8_t *messages, size_t count,
-    uint8_t *digests) {
+    int kernel, unsigned lanes, const shape *s, const uint8_t *messages, size_t count, uint8_t *digests) {
     uint32_t state[8 * KAPSULE_SHA256_MAXIMUM_LANES];
     uint8_t heads[KAPSULE_SHA256_MAXIMUM_LANES][64], tails[KAPSULE_SHA256_MAXIMUM_LANES][128];
     const uint8_t *head[KAPSULE_SHA256_MAXIMUM_LANES], *middle[KAPSULE_SHA256_MAXIMUM_LANES];
@@ -205,9 +217,9 @@ static void hash_group(
         middle[l] = message + s->head_length;
         tail[l] = tails[l];
     }
-    code(state, head, s->head_blocks);
-    code(state, middle, s->middle_blocks);
-    code(state, tail, s->tail_blocks);
+    compress_lanes(kernel, state, head, s->head_blocks);
+    compress_lanes(kernel, state, middle, s->middle_blocks);
+    compress_lanes(kernel, state, tail, s->tail_blocks);
     for (unsigned l = 0; l < count; l++)
         for (int w = 0; w < 8; w++) {
             const uint32_t word = state[w * lanes + l];
@@ -226,6 +238,6 @@ void kapsule_sha256_many(
     const unsigned lanes = lanes_of(kernel);
     for (size_t done = 0; done < count; done += lanes) {
         const size_t group = count - done < lanes ? count - done : lanes;
-        hash_group(code_of(kernel), lanes, &s, messages + length * done, group, digests + 32 * done);
+        hash_group(kernel, lanes, &s, messages + length * done, group, digests + 32 * done);
     }
 }

@@ -82,17 +82,4 @@ TARGET void kapsule_sha256_arm_two(
     store_state(second, q);
 }
 
-TARGET void kapsule_sha256_arm_lanes(uint32_t *state, const uint8_t *const *data, size_t blocks) {
-    uint32_t first[8], second[8];
-    for (int w = 0; w < 8; w++) {
-        first[w] = state[2 * w];
-        second[w] = state[2 * w + 1];
-    }
-    kapsule_sha256_arm_two(first, data[0], second, data[1], blocks);
-    for (int w = 0; w < 8; w++) {
-        state[2 * w] = first[w];
-        state[2 * w + 1] = second[w];
-    }
-}
-
 #endif

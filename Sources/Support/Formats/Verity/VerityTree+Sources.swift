@@ -1,4 +1,5 @@
 public import KapsuleCore
+internal import Synchronization
 
 extension VerityTree {
     /// Bytes that one task reads and hashes: eight blocks of level 0, and small beside a second-level cache.
@@ -68,24 +69,37 @@ public struct VeritySink: ByteSink {
 ///
 /// The first error stops what has not begun, and is thrown when what has begun has ended.
 func inRanges(
-    of size: Int64, stride: Int64, workers: Int, isEnough: () -> Bool = { false },
-    _ body: @escaping @Sendable (Range<Int64>) async throws -> Void
+    of size: Int64, stride: Int64, workers: Int, isEnough: @escaping @Sendable () -> Bool = { false },
+    _ body: @escaping @Sendable (Range<Int64>) throws -> Void
 ) async throws {
     precondition(workers > 0, "somebody works")
+    let ranges = RangeQueue(size: size, stride: stride)
     try await withThrowingTaskGroup(of: Void.self) { group in
-        var start: Int64 = 0
-        var running = 0
-        while start < size && !isEnough() {
-            if running == workers {
-                try await group.next()
-                running -= 1
+        for _ in 0..<workers {
+            group.addTask {
+                while !isEnough(), let range = ranges.next() {
+                    try Task.checkCancellation()
+                    try body(range)
+                }
             }
-            try Task.checkCancellation()
-            let range = start..<min(start + stride, size)
-            group.addTask { try await body(range) }
-            running += 1
-            start = range.upperBound
         }
         try await group.waitForAll()
+    }
+}
+
+/// Ranges that workers take in turn: none waits for another, or for whoever hands them out.
+private final class RangeQueue: Sendable {
+    private let size: Int64
+    private let stride: Int64
+    private let taken = Atomic<Int64>(0)
+
+    init(size: Int64, stride: Int64) {
+        self.size = size
+        self.stride = stride
+    }
+
+    func next() -> Range<Int64>? {
+        let start = taken.add(stride, ordering: .relaxed).oldValue
+        return start < size ? start..<min(start + stride, size) : nil
     }
 }

@@ -7,8 +7,8 @@ internal import Synchronization
 /// A piece reserves all it can need before it is asked for, so a piece on its way never waits for memory; one that
 /// cannot reserve is not fetched ahead, and streams when its turn has come. So nothing here can wait for ever.
 public final class BlockPool: Sendable {
-    /// The pool of the process, 12 MiB: room for three pieces beside the one that streams.
-    public static let shared = BlockPool(capacity: 12 << 20)
+    /// The pool of the process, 9 MiB: room for three pieces beside the one that streams.
+    public static let shared = BlockPool(capacity: 9 << 20)
 
     /// In bytes.
     private static let blockSize = 512 << 10

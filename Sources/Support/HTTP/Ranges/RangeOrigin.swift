@@ -60,7 +60,7 @@ public struct RangeOptions: Sendable {
     /// Most connections that one read uses.
     public var connections = 4
     /// What one request fetches where others fetch beside it, in bytes.
-    public var pieceSize: Int64 = 4 << 20
+    public var pieceSize: Int64 = 3 << 20
     /// Where pieces wait for their turn.
     public var pool = BlockPool.shared
 
