@@ -22,20 +22,23 @@ public enum ContentIdentity {
         }
         let digests = Mutex([Digest?](repeating: nil, count: bundle.files.count))
         try await forEach(bundle.files.indices, limit: concurrency) { index in
-            let digest = try self.digest(of: bundle.files[index], progress)
+            let digest = try bundle.files[index].digest(progress)
             digests.withLock { $0[index] = digest }
         }
         let known = digests.withLock { $0 }
         let lines = zip(bundle.files, known).map { "\($1?.hex ?? "")  \($0.path)\n" }
         return bundle.identified(as: "\(name)@\(Digest.of(lines.joined()).hex)", digests: known)
     }
+}
 
-    private static func digest(of file: ModelBundle.File, _ progress: any ProgressReporter) throws -> Digest {
-        if let digest = file.source.digest { return digest }
-        return try progress.during("hash \(file.path)", total: file.source.size) { activity in
+extension ModelBundle.File {
+    /// SHA-256 of the file: as its source knows it, or found out by reading it, and remembered then.
+    func digest(_ progress: any ProgressReporter) throws -> Digest {
+        if let digest = source.digest { return digest }
+        return try progress.during("hash \(path)", total: source.size) { activity in
             let start = WallClock.now
-            let digest = try CountedHash.digest(of: file.source, activity)
-            (file.source as? ContextFile)?.remember(digest, hashedFrom: start)
+            let digest = try CountedHash.digest(of: source, activity)
+            (source as? ContextFile)?.remember(digest, hashedFrom: start)
             return digest
         }
     }

@@ -22,10 +22,7 @@ public enum GGUFParts {
         }
         let used = Set(parts.filter { _, files in joined[files[0].path] != nil }.values.flatMap { $0.map(\.path) })
         let files = bundle.files.compactMap { joined[$0.path] ?? (used.contains($0.path) ? nil : $0) }
-        return ModelBundle(
-            identity: bundle.identity, card: bundle.card, modelfile: bundle.modelfile, origin: bundle.origin,
-            files: files, lanes: LanePolicy().lanes(forSizes: files.map(\.source.size)),
-            directoryPermissions: bundle.directoryPermissions)
+        return bundle.with(files: files, lanes: LanePolicy().lanes(forSizes: files.map(\.source.size)))
     }
 
     /// `m-*-of-00003.gguf`; nil for a file that is no part.
@@ -57,10 +54,7 @@ public enum GGUFParts {
         }
         let order = files.indices.sorted { (headers[$0].split?.number ?? 0) < (headers[$1].split?.number ?? 0) }
         let join = try GGUFJoin(order.map { headers[$0] }, what: series)
-        let first = files[0]
-        return ModelBundle.File(
-            path: first.path, role: first.role, isExecutable: first.isExecutable, permissions: first.permissions,
-            source: ConcatenatedSource(sources(join, order.map { files[$0] })))
+        return files[0].with(source: ConcatenatedSource(sources(join, order.map { files[$0] })))
     }
 
     /// The file with its header read once: what is made of it is then what is hashed with the rest. A local file that is
@@ -74,9 +68,7 @@ public enum GGUFParts {
                 "the header of \(file.path) has \(end) bytes, too many to join the model's parts on their way",
                 remedy: "fetch the model into a directory first, and build from that")
         }
-        return ModelBundle.File(
-            path: file.path, role: file.role, isExecutable: file.isExecutable, permissions: file.permissions,
-            source: try KeptHead(file.source, upTo: min(end, file.source.size)))
+        return file.with(source: try KeptHead(file.source, upTo: min(end, file.source.size)))
     }
 
     private static func sources(_ join: GGUFJoin, _ files: [ModelBundle.File]) -> [any ByteSource] {
@@ -135,9 +127,8 @@ private struct ProvenSlice: ByteSource {
 
     private var base: any ByteSource { file.source }
     var size: Int64 { range.upperBound - range.lowerBound }
-    var isWatched: Bool { base.isWatched }
-    var place: BytePlace { base.place }
-    var backing: ByteBacking { SliceSource(base, range).backing }
+    /// Nobody takes it but through `read`, which checks it.
+    var backing: ByteBacking { .stream }
 
     func read(_ part: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
         guard part == 0..<size, let promised = base.digest, !base.isWatched else {

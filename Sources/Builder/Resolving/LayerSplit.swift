@@ -104,7 +104,7 @@ public struct LayerSplit: Sendable {
     private func parts(of file: ModelBundle.File, _ most: Int64) throws -> [ModelBundle.File] {
         let size = file.source.size
         let count = Int((size + most - 1) / most)
-        let whole = Artifact(digest: try digest(of: file), size: size)
+        let whole = Artifact(digest: try file.digest(progress), size: size)
         return try (0..<count).map { index in
             let range = Int64(index) * most..<min(size, Int64(index + 1) * most)
             let part = ModelBundle.Part(of: file.path, whole, number: index + 1, of: count)
@@ -119,16 +119,6 @@ public struct LayerSplit: Sendable {
                     .usage, id: "layer.part-path", "a part of '\(file.path)' would have a path that \(problem.reason)",
                     remedy: "give the file a shorter name")
             }
-        }
-    }
-
-    private func digest(of file: ModelBundle.File) throws -> Digest {
-        if let digest = file.source.digest { return digest }
-        return try progress.during("hash \(file.path)", total: file.source.size) { activity in
-            let start = WallClock.now
-            let digest = try CountedHash.digest(of: file.source, activity)
-            (file.source as? ContextFile)?.remember(digest, hashedFrom: start)
-            return digest
         }
     }
 
@@ -150,9 +140,7 @@ public struct LayerSplit: Sendable {
                 .usage, id: "layer.part-path", "'\(file.path)' is a file of the model, and would be a part of another",
                 remedy: "rename it, or leave it out with EXCLUDE")
         }
-        return ModelBundle(
-            identity: bundle.identity, card: bundle.card, modelfile: bundle.modelfile, origin: bundle.origin,
-            files: files, lanes: lanes.map { ModelBundle.Lane(files: $0.compactMap { places[$0.path] }.sorted()) },
-            directoryPermissions: bundle.directoryPermissions)
+        return bundle.with(
+            files: files, lanes: lanes.map { ModelBundle.Lane(files: $0.compactMap { places[$0.path] }.sorted()) })
     }
 }

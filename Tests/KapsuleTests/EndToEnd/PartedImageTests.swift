@@ -130,6 +130,35 @@ import Testing
         #expect(try EndToEnd.digest(in: plain) == EndToEnd.digest(in: limited))
     }
 
+    /// A part of a file of weights says nothing of the model; the file did.
+    @Test func whatIsKnownOfTheModelStays() throws {
+        let sandbox = try Sandbox()
+        let context = try sandbox.context("m", modelfile: "FROM .\n") { directory in
+            let header = #"{"w":{"dtype":"F16","shape":[1572864],"data_offsets":[0,3145728]}}"#
+            var random = SeededGenerator(seed: 7)
+            let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+            try Data(length + Array(header.utf8) + random.bytes(3_145_728)).write(
+                to: URL(fileURLWithPath: "\(directory)/model.safetensors"))
+        }
+        func config(_ name: String, _ options: [String]) throws -> NSDictionary {
+            let build = try sandbox.start(["build", "--format", "modelpack", "-o", name] + options + [context]).wait()
+            try #require(build.status == 0, "\(build.errors)")
+            let layout = "\(sandbox.path)/desk/\(name)"
+            func document(_ path: String) throws -> [String: Any] {
+                try EndToEnd.object(String(decoding: Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self))
+            }
+            func blob(_ descriptor: [String: Any]?) throws -> [String: Any] {
+                let digest = try #require(descriptor?["digest"] as? String)
+                return try document("\(layout)/blobs/sha256/\(digest.dropFirst(7))")
+            }
+            let manifest = try blob((document("\(layout)/index.json")["manifests"] as? [[String: Any]])?.first)
+            return try #require(try blob(manifest["config"] as? [String: Any])["config"] as? NSDictionary)
+        }
+        let whole = try config("whole", [])
+        #expect(whole["paramSize"] as? String == "1.5M")
+        #expect(try config("parts", ["--max-layer-size", "1MiB"]) == whole)
+    }
+
     /// The registry has every part already: nothing is sent again.
     @Test func areNotSentTwice() throws {
         let place = try Place()

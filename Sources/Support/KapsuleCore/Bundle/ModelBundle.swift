@@ -23,6 +23,13 @@ public struct ModelBundle: Sendable {
             self.source = source
         }
 
+        /// The same file, its bytes from somewhere else.
+        public func with(source: any ByteSource) -> File {
+            File(
+                path: path, role: role, isExecutable: isExecutable, permissions: permissions, source: source, part: part
+            )
+        }
+
         /// What its bytes are, where somebody vouches for them.
         public var known: Artifact? { source.digest.map { Artifact(digest: $0, size: source.size) } }
     }
@@ -107,7 +114,10 @@ public struct ModelBundle: Sendable {
     public func facts() throws -> ModelFacts { try factsSource?.facts() ?? ModelFacts() }
 
     /// The same model, its files in other lanes.
-    public func with(lanes: [Lane]) -> ModelBundle {
+    public func with(lanes: [Lane]) -> ModelBundle { with(files: files, lanes: lanes) }
+
+    /// The same model in other files: what was one is several, or several are one. What is known of the model stays.
+    public func with(files: [File], lanes: [Lane]) -> ModelBundle {
         ModelBundle(
             identity: identity, card: card, modelfile: modelfile, origin: origin, files: files, lanes: lanes,
             directoryPermissions: directoryPermissions, facts: factsSource)
@@ -120,14 +130,11 @@ public struct ModelBundle: Sendable {
     ///   - origin: where it came from; nil for where it is known to come from.
     public func identified(as identity: String, digests: [Digest?], origin: Origin? = nil) -> ModelBundle {
         let known = zip(files, digests).map { file, digest in
-            File(
-                path: file.path, role: file.role, isExecutable: file.isExecutable, permissions: file.permissions,
-                source: digest.map { KnownSource(file.source, digest: $0) } ?? file.source)
+            file.with(source: digest.map { KnownSource(file.source, digest: $0) } ?? file.source)
         }
         return ModelBundle(
             identity: identity, card: card, modelfile: modelfile, origin: origin ?? self.origin, files: known,
-            lanes: lanes,
-            directoryPermissions: directoryPermissions, facts: factsSource)
+            lanes: lanes, directoryPermissions: directoryPermissions, facts: factsSource)
     }
 
     /// Sum of the files' sizes, in bytes.
