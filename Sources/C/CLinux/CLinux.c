@@ -23,6 +23,7 @@ int kapsule_open(const char *path, int flags, unsigned mode) {
 
 int kapsule_o_tmpfile(void) { return O_TMPFILE; }
 int kapsule_o_path(void) { return O_PATH; }
+int kapsule_o_direct(void) { return O_DIRECT; }
 
 /* Before Linux 5.6, and where seccomp hides openat2: one O_NOFOLLOW open a component. */
 static int open_step_by_step(int directory, const char *path, int flags, unsigned mode) {

@@ -18,7 +18,7 @@ final class HeldFile {
     let size: Int64
     /// Permission bits that a file in the hidden folder gets when all of it has come.
     private let mode: UInt32?
-    private var sink: FileSink?
+    private var sink: DirectFileSink?
     /// Bytes at the front that were found in the file: written again only where they are not what comes.
     private var kept: Int64
     private var compared: Int64 = 0
@@ -40,8 +40,8 @@ final class HeldFile {
 
     private func open() throws {
         switch place {
-        case .unnamed(let atomic): sink = FileSink(atomic.file)
-        case .staged(_, let file): sink = file.map { FileSink($0) }
+        case .unnamed(let atomic): sink = DirectFileSink(atomic.file, size: size)
+        case .staged(_, let file): sink = file.map { DirectFileSink($0, size: size) }
         case .existing: sink = nil
         }
         // A small file that does not fit says so soon enough when it is written.
@@ -60,7 +60,7 @@ final class HeldFile {
         if compared < kept, let file = sink?.file {
             let count = Int(min(Int64(bytes.count), kept - compared))
             if try equals(bytes.extracting(first: count), file) {
-                sink = FileSink(file, at: compared)
+                sink = DirectFileSink(file, at: compared, size: size)
                 if count < bytes.count { try sink?.write(bytes.extracting(droppingFirst: count)) }
                 return
             }
@@ -82,10 +82,8 @@ final class HeldFile {
 
     /// Becomes the same storage as `source`, where that is a file and the file system can. Says whether it did.
     func clone(_ source: any ByteSource) throws -> Bool {
-        guard compared >= kept, var whole = sink else { return false }
-        let isCloned = try whole.clone(source)
-        sink = whole
-        return isCloned
+        guard compared >= kept, let sink else { return false }
+        return try sink.clone(source)
     }
 
     private struct Writer: ByteSink {
@@ -97,7 +95,8 @@ final class HeldFile {
     func permit() throws { if let mode { try sink?.file.setMode(mode) } }
 
     /// All content has come. A file that has a name is closed, to spare its descriptor.
-    func end() {
+    func end() throws {
+        try sink?.finish()
         sink = nil
         block = []
         switch place {

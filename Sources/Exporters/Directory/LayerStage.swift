@@ -58,7 +58,7 @@ final class LayerStage: TarHandler {
 
     func end() throws {
         try current?.permit()
-        current?.end()
+        try current?.end()
         current = nil
     }
 

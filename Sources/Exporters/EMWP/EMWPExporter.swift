@@ -11,9 +11,6 @@ public struct EMWPExporter: Exporter {
         public var replaces = false
         /// Pieces that are hashed, encrypted and written at one time.
         public var workers = ProcessInfo.processInfo.activeProcessorCount
-        /// Whether the image is on the device before it gets its name. What a power failure may otherwise leave behind is
-        /// refused by whoever opens it with the root hash; waiting takes as long as the device does.
-        public var waitsForDevice = false
 
         public init() {}
     }

@@ -48,7 +48,10 @@ final class EMWPSession: ExportSession {
     /// The hash tree has its own.
     var needsFileDigests: Bool { false }
     func foresee(lane index: Int) -> Foresight { .reads }
-    func open(lane index: Int) throws -> (any LaneSink)? { ImageLaneSink(assembly, queues) }
+    func open(lane index: Int) throws -> (any LaneSink)? {
+        // Never cloned: what is there is encrypted where it stands.
+        ImageLaneSink(assembly, queues, into: FileStorage(file.file, at: disk.payloadOffset), mayClone: false)
+    }
     private func path(_ kind: String) -> String { "\(outputDirectory)/\(identity.revision).\(kind)" }
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {
@@ -57,7 +60,6 @@ final class EMWPSession: ExportSession {
         let table = disk.table(root: root)
         try file.file.write(table.encodeHead().span, at: 0)
         try file.file.write(table.encodeTail().span, at: table.tailOffset)
-        if options.waitsForDevice { try file.file.synchronize() }
         let reference = "\(root.hex)_\(parameters.map.size)_\(disk.partitionUUID)"
         let lock = try FileLock(path("emwp.lock"), .exclusive)
         try withExtendedLifetime(lock) {

@@ -118,10 +118,11 @@ public final class ArchiveDestination: ImageDestination {
         if state.withLock({ $0.rooms.byDigest[blob.digest] == nil }) { try placeSpooled() }
         let partial = try partial()
         let room = state.withLock { $0.rooms.byDigest[blob.digest] ?? $0.rooms.add(blob.size) }
+        let content = partial.content(of: room)
         var sink = VerifyingSink(
-            CountedSink(partial.content(of: room), activity), expecting: blob.artifact,
-            what: "a blob for \(path)")
+            CountedSink(content, activity), expecting: blob.artifact, what: "a blob for \(path)")
         try source.read(0..<source.size, into: &sink)
+        try content.finish()
         try sink.finish()
         try partial.close(room, as: blob.digest)
         filled(room, blob.digest)
@@ -138,8 +139,9 @@ public final class ArchiveDestination: ImageDestination {
             guard state.withLock({ !$0.present.contains(digest) }) else { continue }
             let partial = try partial()
             let room = state.withLock { $0.rooms.add(spooled.blob.size) }
-            var sink = partial.content(of: room)
+            let sink = partial.content(of: room)
             try sink.append(FileSource(spooled.file.file, keepsItsName: false))
+            try sink.finish()
             try partial.close(room, as: digest)
             filled(room, digest)
         }
@@ -210,7 +212,7 @@ public final class ArchiveDestination: ImageDestination {
 private final class RoomBlob: BlobSink {
     private let room: ArchiveRooms.Room
     private let partial: PartialArchive
-    private var sink: FileSink
+    private let sink: DirectFileSink
     private let filled: (Digest) -> Void
 
     init(_ room: ArchiveRooms.Room, of partial: PartialArchive, filled: @escaping (Digest) -> Void) {
@@ -228,11 +230,12 @@ private final class RoomBlob: BlobSink {
 
     func finish(_ digest: Digest) throws {
         guard sink.offset == room.contentOffset + room.size else { throw wrongSize() }
+        try sink.finish()
         try partial.close(room, as: digest)
         filled(digest)
     }
 
-    func abandon() {}
+    func abandon() { sink.abandon() }
 
     private func wrongSize() -> KapsuleError {
         KapsuleError(

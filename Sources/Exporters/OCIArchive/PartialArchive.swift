@@ -56,7 +56,9 @@ final class PartialArchive: Sendable {
         return true
     }
 
-    func content(of room: ArchiveRooms.Room) -> FileSink { FileSink(file, at: room.contentOffset) }
+    func content(of room: ArchiveRooms.Room) -> DirectFileSink {
+        DirectFileSink(file, at: room.contentOffset, size: room.contentOffset + room.size)
+    }
 
     /// The content is written, and `digest` is its name from now on.
     func close(_ room: ArchiveRooms.Room, as digest: Digest) throws {

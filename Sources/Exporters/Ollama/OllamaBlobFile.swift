@@ -54,7 +54,7 @@ final class OllamaBlobFile: @unchecked Sendable {
         if !isCloned { try held.write(bytes) }
     }
 
-    func end() { held.end() }
+    func end() throws { try held.end() }
 
     /// What was written.
     func source() throws -> FileSource {

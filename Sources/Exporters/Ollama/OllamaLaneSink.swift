@@ -25,7 +25,7 @@ final class OllamaLaneSink: LaneSink {
     func write(_ bytes: Span<UInt8>) throws { try current?.write(bytes) }
 
     func endFile(_ index: Int) throws -> Digest? {
-        current?.end()
+        try current?.end()
         if let current { ended.append(current) }
         (last, current) = (current, nil)
         return nil

@@ -11,23 +11,30 @@ final class ImageLaneSink: RangeLaneSink {
     let digestsFiles = false
     private let assembly: ImageAssembly
     private let queues: WorkQueues
-    private let file: FileStorage?
+    /// The assembly's storage.
+    private let file: FileStorage
+    private let mayClone: Bool
     private let batch = WorkQueues.Batch()
     /// Pieces of other bytes: one block of level 0 of the hash tree, and small beside a second-level cache.
     private let blocks = SpareBlocks(blockSize: 512 << 10)
     private var current: ImageFileSink?
     private var currentIndex = 0
+    private var isReserved = false
 
-    /// - Parameter file: the assembly's storage, where local files may be cloned into it.
-    init(_ assembly: ImageAssembly, _ queues: WorkQueues, cloningInto file: FileStorage? = nil) {
+    /// - Parameters:
+    ///   - file: the assembly's storage.
+    ///   - mayClone: whether local files may share their blocks with it.
+    init(_ assembly: ImageAssembly, _ queues: WorkQueues, into file: FileStorage, mayClone: Bool) {
         self.assembly = assembly
         self.queues = queues
         self.file = file
+        self.mayClone = mayClone
     }
 
     func beginFile(_ index: Int) throws {
         let (assembly, queues, batch, blocks) = (assembly, queues, batch, blocks)
         currentIndex = index
+        isReserved = false
         current = ImageFileSink(size: assembly.map.files[index]?.size ?? 0, blocks: blocks) { piece, offset in
             try queues.run(in: batch) {
                 try piece.withBytes { try assembly.add($0, toFile: index, at: offset) }
@@ -36,12 +43,24 @@ final class ImageLaneSink: RangeLaneSink {
         }
     }
 
-    func write(_ bytes: Span<UInt8>) throws { try current?.write(bytes) }
+    func write(_ bytes: Span<UInt8>) throws {
+        try reserve()
+        try current?.write(bytes)
+    }
+
+    /// Takes room for a file: on a full disk before its bytes are read, and several threads then write to it at once.
+    private func reserve() throws {
+        guard !isReserved else { return }
+        isReserved = true
+        guard let data = assembly.map.files[currentIndex]?.data, data.length >= DirectFile.smallest else { return }
+        try file.file.reserve(file.base + data.offset..<file.base + data.offset + data.length)
+    }
 
     func take(_ source: any ByteSource, _ activity: Activity) throws {
         let (assembly, index) = (assembly, currentIndex)
         current = nil
         let isCloned = try clone(source)
+        if !isCloned { try reserve() }
         for start in Swift.stride(from: 0, to: source.size, by: Self.stride) {
             try Task.checkNotInterrupted()
             try queues.run(in: batch) {
@@ -56,7 +75,7 @@ final class ImageLaneSink: RangeLaneSink {
     /// Has the file system share the file's whole blocks with the image, where it can: they are hashed only. That the
     /// source does not change meanwhile, reading it makes sure.
     private func clone(_ source: any ByteSource) throws -> Bool {
-        guard let file, let data = assembly.map.files[currentIndex]?.data else { return false }
+        guard mayClone, let data = assembly.map.files[currentIndex]?.data else { return false }
         let whole = data.length / Int64(EROFS.blockSize) * Int64(EROFS.blockSize)
         guard whole > 0, whole <= source.size else { return false }
         var image = FileSink(file.file, at: file.base + data.offset)

@@ -7,6 +7,9 @@ internal import Synchronization
 /// The file that an image is made in. It has no name; but where files come from afar and are promised by digests, it is one
 /// that a further run finds and goes on with.
 ///
+/// Nobody waits for the device before it gets its name: what a power failure leaves of it is refused by whoever opens it
+/// with the root hash.
+///
 /// The name says what the layout is, and nothing of what is there: whoever takes up such a file hashes it.
 final class ImageWorkFile: Sendable {
     private static let prefix = "image-"
@@ -14,6 +17,8 @@ final class ImageWorkFile: Sendable {
     private static let smallest: Int64 = 1 << 20
 
     let atomic: AtomicFile
+    /// Writes to it past the page cache.
+    let direct: DirectFile
     private let directory: String
     private let map: EROFS.ImageMap
     /// Where the image begins, in bytes from the start of the file.
@@ -40,6 +45,7 @@ final class ImageWorkFile: Sendable {
         isKept = partial != nil
         isWorthKeeping = Mutex(try partial.map { try $0.count() > 0 } ?? false)
         atomic = try AtomicFile(continuing: partial, in: directory)
+        direct = DirectFile(atomic.file, size: size)
         try file.truncate(to: size)
     }
 

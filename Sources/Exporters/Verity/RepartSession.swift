@@ -37,7 +37,7 @@ final class RepartSession: ExportSession {
             bundle, parameters.map, salt: parameters.salt, in: output, at: disk.data.lowerBound, size: disk.size)
         assembly = try ImageAssembly(
             parameters.map, salt: parameters.salt, verityUUID: RepartDisk.verityUUID,
-            storage: FileStorage(work.file, at: disk.data.lowerBound), geometry: disk.geometry,
+            storage: FileStorage(work.file, at: disk.data.lowerBound, direct: work.direct), geometry: disk.geometry,
             hashes: FileStorage(work.file, at: disk.hashes.lowerBound))
     }
 
@@ -51,7 +51,7 @@ final class RepartSession: ExportSession {
     func open(lane index: Int) throws -> (any LaneSink)? {
         work.begin()
         return ImageLaneSink(
-            assembly, queues, cloningInto: FileStorage(work.file, at: disk.data.lowerBound))
+            assembly, queues, into: FileStorage(work.file, at: disk.data.lowerBound), mayClone: true)
     }
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {

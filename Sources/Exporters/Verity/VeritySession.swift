@@ -35,7 +35,6 @@ final class VeritySession: ExportSession {
     private let work: ImageWorkFile
     private let assembly: ImageAssembly
     private let workers: WorkQueues
-    private let waitsForDevice: Bool
 
     init(
         _ bundle: ModelBundle, _ parameters: VerityParameters, _ output: any VerityOutput,
@@ -44,15 +43,15 @@ final class VeritySession: ExportSession {
         self.bundle = bundle
         self.parameters = parameters
         self.output = output
-        waitsForDevice = options.waitsForDevice
-        workers = WorkQueues(options.workers)
+        workers = WorkQueues(options.workers * 2)
         name = "verity → \(output.title)"
         try Directories.make(output.directory)
         let geometry = VerityGeometry(behindDataOf: parameters.map.size)
         work = try ImageWorkFile(
             bundle, parameters.map, salt: parameters.salt, in: output.directory, size: geometry.end)
         assembly = try ImageAssembly(
-            parameters.map, salt: parameters.salt, verityUUID: parameters.uuid, storage: FileStorage(work.file))
+            parameters.map, salt: parameters.salt, verityUUID: parameters.uuid,
+            storage: FileStorage(work.file, direct: work.direct))
     }
 
     var size: Int64 { max(0, assembly.size - work.allocated) }
@@ -64,14 +63,13 @@ final class VeritySession: ExportSession {
 
     func open(lane index: Int) throws -> (any LaneSink)? {
         work.begin()
-        return ImageLaneSink(assembly, workers, cloningInto: FileStorage(work.file))
+        return ImageLaneSink(assembly, workers, into: FileStorage(work.file), mayClone: true)
     }
 
     func commit(_ files: [Artifact?]) throws -> ExportReceipt {
         let image = UnnamedImage(
             file: work.atomic, root: try assembly.finish(), hashOffset: parameters.map.size, size: assembly.size,
             parameters: parameters)
-        if waitsForDevice { try work.file.synchronize() }
         let receipt = try output.publish(image)
         work.clear()
         return receipt
@@ -82,13 +80,22 @@ final class VeritySession: ExportSession {
 struct FileStorage: ImageStorage {
     let file: OpenFile
     let base: Int64
+    private let direct: DirectFile?
 
-    init(_ file: OpenFile, at base: Int64 = 0) {
+    /// - Parameter direct: writes to the file past the page cache.
+    init(_ file: OpenFile, at base: Int64 = 0, direct: DirectFile? = nil) {
         self.file = file
         self.base = base
+        self.direct = direct
     }
 
-    func write(_ bytes: Span<UInt8>, at offset: Int64) throws { try file.write(bytes, at: base + offset) }
+    func write(_ bytes: Span<UInt8>, at offset: Int64) throws {
+        if let direct {
+            try direct.write(bytes, at: base + offset)
+        } else {
+            try file.write(bytes, at: base + offset)
+        }
+    }
 
     func read(at offset: Int64, count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

@@ -126,14 +126,24 @@ import Testing
         withExtendedLifetime(slow) {}
     }
 
-    /// Bytes of what is left in the hidden folders below a directory: those that are there of files with holes, and otherwise
-    /// what was written, for which there is room already.
+    /// Bytes that were written of what is left in the hidden folders below a directory: neither holes nor room that was only
+    /// taken.
     private func leftovers(_ path: String) -> Int {
         let names = (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []
-        return names.filter { $0.contains(".kapsule-partial/") }.reduce(0) { sum, name in
-            var status = stat()
-            return unsafe lstat("\(path)/\(name)", &status) == 0
-                ? sum + min(Int(status.st_blocks) * 512, Int(status.st_size)) : sum
+        return names.filter { $0.contains(".kapsule-partial/") }.reduce(0) { $0 + written("\(path)/\($1)") }
+    }
+
+    private func written(_ path: String) -> Int {
+        let descriptor = unsafe open(path, O_RDONLY)
+        guard descriptor >= 0 else { return 0 }
+        defer { close(descriptor) }
+        var (end, sum) = (0, 0)
+        while true {
+            let start = lseek(descriptor, end, 3)  // SEEK_DATA
+            guard start >= 0 else { return sum }
+            end = lseek(descriptor, start, 4)  // SEEK_HOLE
+            guard end > start else { return sum }
+            sum += end - start
         }
     }
 

@@ -10,6 +10,7 @@ int kapsule_open(const char *path, int flags, unsigned mode);
 /* Flags that are not visible from Swift. */
 int kapsule_o_tmpfile(void);
 int kapsule_o_path(void);
+int kapsule_o_direct(void);
 
 /* Opens `path` below `directory`, following no symbolic link and never leaving the directory (openat2(2), or step by
    step before Linux 5.6). Returns a descriptor or -errno. */

@@ -213,7 +213,7 @@ final class DirectoryLaneSink: RangeLaneSink {
     }
 
     func endFile(_ index: Int) throws -> Digest? {
-        current?.end()
+        try current?.end()
         if let current { ended.append((index, current)) }
         (current, unproven) = (nil, index)
         return nil
@@ -223,7 +223,7 @@ final class DirectoryLaneSink: RangeLaneSink {
 
     /// What has come of a file stays where a further run looks for it; but not a file that came out wrong.
     func abandon() {
-        current?.end()
+        try? current?.end()
         if let unproven { session.discard(unproven) }
         (current, ended) = (nil, [])
     }

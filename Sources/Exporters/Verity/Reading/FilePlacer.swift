@@ -26,6 +26,7 @@ struct FilePlacer: Sendable {
             advance(range.count)
             offset = range.upperBound
         }
+        try file.end()
         try isStillValid()
         guard case .unnamed(let atomic) = file.place else { return UnpackReport(written: 0, kept: 1, bytes: 0) }
         try root.makeDirectory(directory)

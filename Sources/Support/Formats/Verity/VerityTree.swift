@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Builds dm-verity's hash tree from data blocks that come in any order, from any number of threads.
 ///
-/// A block of level 0 goes to the storage as soon as the 128 data blocks under it have come; what is kept meanwhile is the
-/// blocks of level 0 that are still incomplete, and all of level 1: 64 millionths of the data.
+/// A block of level 0 goes to the storage soon after the 128 data blocks under it have come; what is kept meanwhile is the
+/// blocks of level 0 that are still incomplete or wait for those beside them, and all of level 1: 64 millionths of the data.
 ///
 /// A data block may come more than once, as when a transfer is tried again: the last one counts.
 ///
@@ -37,7 +37,7 @@ public final class VerityTree: Sendable {
         var open: [Int64: OpenBlock] = [:]
         /// Digests of the blocks of level 0, or of the only data block.
         var upper: [UInt8]
-        /// Whether block `i` of level 0 is in the storage.
+        /// Whether block `i` of level 0 is whole.
         var isWritten: [Bool]
 
         mutating func finishLeaf(_ leaf: Int64, digest: ArraySlice<UInt8>) {
@@ -50,6 +50,8 @@ public final class VerityTree: Sendable {
     public let geometry: VerityGeometry
     private let hasher: BlockHasher
     private let storage: any ImageStorage
+    /// Blocks of level 0 on their way there.
+    private let leaves: GatheredBlocks
     private let state: Mutex<State>
     /// Held while a block of level 0 is put together from parts, and over its write too: parts of one block come from
     /// several threads, and one that comes again must find what the others left. Whole blocks do not take it.
@@ -62,6 +64,7 @@ public final class VerityTree: Sendable {
         self.storage = storage
         hasher = BlockHasher(prefix: salt, blockSize: VerityGeometry.blockSize, kernel: kernel)
         let blocks = Int(geometry.levels.first?.blocks ?? 1)
+        leaves = GatheredBlocks(storage, at: geometry.levels.first?.offset ?? 0, count: Int64(blocks))
         state = Mutex(
             State(
                 upper: Array(repeating: 0, count: blocks * VerityGeometry.digestSize),
@@ -130,6 +133,7 @@ public final class VerityTree: Sendable {
             }
             return state.upper
         }
+        try leaves.flush()
         for level in geometry.levels.dropFirst() {
             upper += [UInt8](repeating: 0, count: Int(level.blocks) * VerityGeometry.blockSize - upper.count)
             try storage.write(upper.span, at: level.offset)
@@ -149,7 +153,7 @@ public final class VerityTree: Sendable {
         }
         try gathering.withLock { _ in
             let (known, isWritten) = state.withLock { ($0.open[leaf], $0.isWritten[Int(leaf)]) }
-            let written = isWritten ? try storage.read(at: leafOffset(leaf), count: VerityGeometry.blockSize) : nil
+            let written = isWritten ? try leaves.read(leaf) : nil
             var block = known ?? OpenBlock(digests: capacity, bytes: written)
             block.put(digests, at: slot)
             if block.missing == 0 {
@@ -160,12 +164,8 @@ public final class VerityTree: Sendable {
         }
     }
 
-    private func leafOffset(_ leaf: Int64) -> Int64 {
-        (geometry.levels.first?.offset ?? 0) + leaf * Int64(VerityGeometry.blockSize)
-    }
-
     private func writeLeaf(_ leaf: Int64, _ block: [UInt8]) throws {
-        try storage.write(block.span, at: leafOffset(leaf))
+        try leaves.write(block, at: leaf)
         let digest = hasher.hash(block.span)
         state.withLock { state in
             state.open[leaf] = nil

@@ -6,13 +6,17 @@ internal import Synchronization
 public final class ByteBlock: @unchecked Sendable {
     /// In bytes.
     public let capacity: Int
+    /// Begins at a multiple of `alignment`.
     private let memory: UnsafeMutablePointer<UInt8>
+    /// Of a page: what a device may be given without a copy. In bytes.
+    public static let alignment = 4096
     /// Bytes that are in it.
     public private(set) var count = 0
 
     public init(capacity: Int) {
         self.capacity = capacity
-        unsafe memory = .allocate(capacity: capacity)
+        let room = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: Self.alignment)
+        unsafe memory = room.bindMemory(to: UInt8.self, capacity: capacity)
     }
 
     deinit { unsafe memory.deallocate() }
@@ -28,6 +32,16 @@ public final class ByteBlock: @unchecked Sendable {
             guard let start = bytes.baseAddress else { return }
             unsafe (memory + count).update(from: start, count: taken)
         }
+        count += taken
+        return taken
+    }
+
+    /// Lets `body` write into the room behind what is in it, `limit` bytes at most, and say how many it wrote.
+    public func fill(upTo limit: Int, _ body: (UnsafeMutableBufferPointer<UInt8>) throws -> Int) rethrows -> Int {
+        // The memory has `capacity` bytes, of which `count` are filled.
+        let room = unsafe UnsafeMutableBufferPointer(start: memory + count, count: min(limit, capacity - count))
+        let taken = try unsafe body(room)
+        precondition(taken <= room.count, "a block holds what is read into it")
         count += taken
         return taken
     }

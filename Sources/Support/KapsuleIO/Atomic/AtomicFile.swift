@@ -24,6 +24,7 @@ public final class AtomicFile: Sendable {
     private let partial: PartialFile?
     /// Permission bits in the end.
     private let mode: UInt32
+    private static let ownerWrites: UInt32 = 0o200
 
     /// - Parameters:
     ///   - directory: where the file will be; exists already.
@@ -74,7 +75,8 @@ public final class AtomicFile: Sendable {
         } else {
             throw KapsuleError.system("make a file in \(shown)", errno: -unnamed)
         }
-        try file.setMode(mode)
+        // Its owner may open it once more to write, until it has its name.
+        try file.setMode(mode | Self.ownerWrites)
     }
 
     deinit {
@@ -93,7 +95,7 @@ public final class AtomicFile: Sendable {
 
     /// Makes the file visible as `path`, which lies on the file system of the directory it was made in.
     public func commit(as path: String, existing: Existing = .refuse) throws {
-        try partial?.file.setMode(mode)
+        try permit()
         try give(path, existing)
         discard()
     }
@@ -124,6 +126,11 @@ public final class AtomicFile: Sendable {
             _ = unsafe unlink(between)
             throw KapsuleError.system("replace \(path)", errno: number)
         }
+    }
+
+    /// Gives it the permission bits that it has in the end.
+    func permit() throws {
+        if partial != nil || mode & Self.ownerWrites == 0 { try file.setMode(mode) }
     }
 
     /// What it has in place of its own; nil where it has none at all.

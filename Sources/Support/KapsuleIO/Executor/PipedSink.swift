@@ -14,10 +14,13 @@ public final class PipedSink<Output: Sendable>: ByteSink {
     private var block: ByteBlock?
 
     /// - Parameters:
-    ///   - blocks: of 256 KiB, how many may be on their way.
+    ///   - blocks: how many may be on their way.
+    ///   - blockSize: in bytes. All blocks but the last one are full.
     ///   - consume: runs on the other thread, and reads until there is nothing more.
-    public init(blocks: Int = 8, _ consume: @escaping @Sendable (PipeReader) throws -> Output) {
-        let pipe = Pipe<Output>(blocks: blocks)
+    public init(
+        blocks: Int = 8, blockSize: Int = 256 << 10, _ consume: @escaping @Sendable (PipeReader) throws -> Output
+    ) {
+        let pipe = Pipe<Output>(blocks: blocks, blockSize: blockSize)
         self.pipe = pipe
         OwnThread.start { pipe.end(Result { try consume(PipeReader(pipe)) }) }
     }
@@ -72,9 +75,6 @@ private protocol PipeEnd: AnyObject, Sendable {
     func recycle(_ block: ByteBlock)
 }
 
-/// In bytes.
-private let blockSize = 256 << 10
-
 private final class Pipe<Output: Sendable>: PipeEnd {
     private struct State {
         var full: [ByteBlock] = []
@@ -84,13 +84,17 @@ private final class Pipe<Output: Sendable>: PipeEnd {
         var result: Result<Output, any Error>?
     }
 
+    private let blockSize: Int
     private let state = Mutex(State())
     // Made with nothing in them: a semaphore must not be let go with less than it was made with.
     private let free = DispatchSemaphore(value: 0)
     private let filled = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
 
-    init(blocks: Int) { for _ in 0..<blocks { free.signal() } }
+    init(blocks: Int, blockSize: Int) {
+        self.blockSize = blockSize
+        for _ in 0..<blocks { free.signal() }
+    }
 
     // MARK: The writer's thread
 

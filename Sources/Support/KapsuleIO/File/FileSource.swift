@@ -5,8 +5,10 @@ public import KapsuleCore
 /// A file that shrinks, grows or is written to while it is read is an error, not a silent mixture: after the last
 /// byte of every read the file's status is compared with that of the opening.
 public struct FileSource: ByteSource {
-    /// Bytes that one call of a sink gets at most. 256 KiB stays in the second-level cache between reading and hashing.
-    public static let blockSize = 256 << 10
+    /// Bytes that one call of a sink gets at most: as much as a device likes to be given at once, and little enough to stay
+    /// in a cache between reading and hashing.
+    public static let blockSize = 512 << 10
+    private static let blocks = SpareBlocks(blockSize: blockSize)
 
     public let file: OpenFile
     /// When it was opened.
@@ -31,14 +33,15 @@ public struct FileSource: ByteSource {
     public var backing: ByteBacking { .file(descriptor: file.descriptor, offset: 0) }
 
     public func read(_ range: Range<Int64>, into sink: inout some ByteSink & ~Copyable) throws {
-        var block = [UInt8](repeating: 0, count: min(Self.blockSize, max(1, Int(range.upperBound - range.lowerBound))))
+        let block = Self.blocks.take()
+        defer { Self.blocks.giveBack(block) }
         var offset = range.lowerBound
         while offset < range.upperBound {
             try Task.checkNotInterrupted()
-            let wanted = min(block.count, Int(range.upperBound - offset))
-            let count = try file.read(at: offset, into: &block, limit: wanted)
+            block.clear()
+            let count = try file.read(at: offset, into: block, limit: Int(clamping: range.upperBound - offset))
             guard count > 0 else { throw changed("it ends at byte \(offset) and had \(size) bytes") }
-            try sink.write(block.span.extracting(first: count))
+            try block.withBytes { try sink.write($0) }
             offset += Int64(count)
         }
         try checkUnchanged()

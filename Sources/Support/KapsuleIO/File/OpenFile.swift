@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Glibc
-internal import KapsuleCore
+public import KapsuleCore
 
 /// An open descriptor, closed when the last reference goes. Offsets are explicit, so threads can share it.
 public final class OpenFile: Sendable {
@@ -60,6 +60,20 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Reads up to `limit` bytes at `offset` behind what is in `block`. Returns how many; 0 at the end of the file.
+    public func read(at offset: Int64, into block: ByteBlock, limit: Int) throws -> Int {
+        while true {
+            var number: Int32 = 0
+            let count = unsafe block.fill(upTo: limit) {
+                let count = unsafe pread(descriptor, $0.baseAddress, $0.count, off_t(offset))
+                if count < 0 { number = errno }
+                return max(0, count)
+            }
+            if number == 0 { return count }
+            if number != EINTR { throw KapsuleError.system("read \(path)", errno: number) }
+        }
+    }
+
     /// Whether the file has these bytes at `offset`.
     ///
     /// - Parameter block: room for what is read; grows as needed, and is best used again.
@@ -103,6 +117,20 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Writes with one system call; says how many bytes it took.
+    ///
+    /// - Parameter refusal: an error number that counts as none taken.
+    func writeOnce(_ bytes: Span<UInt8>, at offset: Int64, orNothing refusal: Int32) throws -> Int {
+        while true {
+            let count = unsafe bytes.withUnsafeBufferPointer {
+                unsafe pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset))
+            }
+            if count >= 0 { return count }
+            if errno == refusal { return 0 }
+            if errno != EINTR { throw KapsuleError.system("write \(path)", errno: errno) }
+        }
+    }
+
     /// Waits until the bytes are on the device.
     public func synchronize() throws {
         guard fdatasync(descriptor) == 0 else { throw KapsuleError.system("flush \(path)", errno: errno) }
@@ -120,9 +148,13 @@ public final class OpenFile: Sendable {
     /// stays. Does nothing where the file system cannot.
     ///
     /// - Throws: `.noSpace`.
-    public func reserve(_ size: Int64) throws {
+    public func reserve(_ size: Int64) throws { try reserve(0..<size) }
+
+    /// Takes room for a range of bytes.
+    public func reserve(_ range: Range<Int64>) throws {
+        let size = range.upperBound - range.lowerBound
         guard size > 0 else { return }
-        switch -kapsule_allocate(descriptor, 0, 0, size) {
+        switch -kapsule_allocate(descriptor, 0, range.lowerBound, size) {
         case 0, EOPNOTSUPP, ENOSYS, EINVAL, EPERM: return
         case let number: throw KapsuleError.system("take room for \(size) bytes for \(path)", errno: number)
         }
@@ -145,6 +177,9 @@ public final class OpenFile: Sendable {
         }
         return end
     }
+
+    /// Tells the kernel not to read ahead.
+    func adviseRandom() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM) }
 
     /// Tells the kernel that reading will go from front to back.
     public func adviseSequential() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL) }

@@ -109,6 +109,7 @@ public final class RootDirectory: Sendable {
     /// - Parameter replaces: whether a file or link of that name gives way, in one act.
     /// - Throws: `.conflict` where something has the name.
     public func commit(_ file: AtomicFile, as path: String, replaces: Bool) throws {
+        try file.permit()
         try place(path, replaces: replaces) { directory, name in
             file.link(in: directory, as: name)
         }

@@ -9,7 +9,7 @@ internal import KapsuleIO
 public final class BlobWriter: ByteSink {
     private let layout: ImageLayout
     private let atomic: AtomicFile
-    private var sink: FileSink
+    private var sink: DirectFileSink
     private var hasher = HashingSink()
     private let hashes: Bool
     private var reserved: Int64 = 0
@@ -23,7 +23,7 @@ public final class BlobWriter: ByteSink {
         atomic = try AtomicFile(
             continuing: try key.flatMap { try PartialFile.open(ImageLayout.partialName($0), in: layout.path) },
             in: layout.blobDirectory, mode: ImageLayout.blobMode)
-        sink = FileSink(atomic.file)
+        sink = DirectFileSink(atomic.file)
     }
 
     /// Bytes so far.
@@ -35,6 +35,7 @@ public final class BlobWriter: ByteSink {
     public func reserve(_ size: Int64) throws {
         try atomic.file.reserve(size)
         reserved = max(reserved, size)
+        sink.expect(size)
     }
 
     public func write(_ bytes: Span<UInt8>) throws {
@@ -72,6 +73,7 @@ public final class BlobWriter: ByteSink {
     public func commit(vouchedFor digest: Digest) throws { try publish(Artifact(digest: digest, size: sink.offset)) }
 
     private func publish(_ blob: Artifact) throws {
+        try sink.finish()
         if try reserved > sink.offset || atomic.file.status().size > sink.offset {
             try atomic.file.truncate(to: sink.offset)
         }
@@ -84,10 +86,14 @@ public final class BlobWriter: ByteSink {
     }
 
     /// Leaves nothing for a further run.
-    public func discard() { atomic.discard() }
+    public func discard() {
+        sink.abandon()
+        atomic.discard()
+    }
 
     /// Gives up; what is hardly begun is not worth keeping for a further run.
     public func abandon() {
+        try? sink.finish()
         if (try? atomic.file.status().size) ?? 0 < ImageLayout.smallestPartial { discard() }
     }
 }

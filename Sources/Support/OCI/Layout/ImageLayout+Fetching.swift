@@ -67,30 +67,38 @@ private struct BlobFetch {
 
     private func fill(_ file: OpenFile, from start: Int64) throws {
         try file.reserve(blob.size)
+        let landed = DirectFileSink(file, at: start, size: blob.size)
         var sink = VerifyingSink(
-            LandingSink(file: file, landed: start, activity: activity), expecting: blob, what: what)
+            LandingSink(landed: start, file: landed, activity: activity), expecting: blob, what: what)
         if start > 0 { try FileSource(file, keepsItsName: false).read(0..<start, into: &sink) }
-        if start < blob.size { try source.read(start..<blob.size, into: &sink) }
+        do {
+            if start < blob.size { try source.read(start..<blob.size, into: &sink) }
+        } catch {
+            // What has come is kept.
+            try landed.finish()
+            throw error
+        }
+        try landed.finish()
         try sink.finish()
     }
 }
 
 /// Writes what is not there yet.
 private struct LandingSink: ByteSink {
-    let file: OpenFile
     /// Bytes at the file's front that are there already.
     let landed: Int64
+    let file: DirectFileSink
     let activity: Activity?
     private var offset: Int64 = 0
 
-    init(file: OpenFile, landed: Int64, activity: Activity?) {
-        self.file = file
+    init(landed: Int64, file: DirectFileSink, activity: Activity?) {
         self.landed = landed
+        self.file = file
         self.activity = activity
     }
 
     mutating func write(_ bytes: Span<UInt8>) throws {
-        if offset >= landed { try file.write(bytes, at: offset) }
+        if offset >= landed { try file.write(bytes) }
         offset += Int64(bytes.count)
         activity?.advance(by: bytes.count)
     }
