@@ -4,8 +4,10 @@ internal import Synchronization
 
 /// Runs a plan: lanes side by side, each read once for all outputs; then every output's commit.
 public struct Executor: Sendable {
-    /// Lanes at one time.
+    /// Large lanes at one time.
     public let concurrency: Int
+    /// Lanes of fewer bytes are small.
+    private static let smallLane: Int64 = 16 << 20
     public let progress: any ProgressReporter
 
     public init(concurrency: Int, progress: any ProgressReporter) {
@@ -44,7 +46,7 @@ public struct Executor: Sendable {
                     file.source.digest.map { Artifact(digest: $0, size: file.source.size) }
                 }))
         let lanes = plan.nodes(of: .transfer).compactMap { ($0.node.step as? TransferStep)?.lane }
-        try await forEach(lanes, limit: concurrency) { lane in
+        try await move(lanes, of: bundle) { lane in
             let failed = state.withLock { Set($0.failures.keys) }
             let transfer = LaneTransfer(bundle: bundle, lane: lane, sessions: sessions, progress: progress)
             let result = try transfer.run(for: sessions.indices.filter { !failed.contains($0) })
@@ -61,6 +63,25 @@ public struct Executor: Sendable {
         }
         let (files, failures) = state.withLock { ($0.files, $0.failures) }
         return Report(outcomes: try commit(sessions, files, failures), files: files)
+    }
+
+    /// Small lanes go one after the other beside the large ones: they wait for answers more than they move bytes, and a
+    /// large one that began late would be alone at the end.
+    private func move(
+        _ lanes: [Int], of bundle: ModelBundle, _ transfer: @escaping @Sendable (Int) async throws -> Void
+    ) async throws {
+        let isSmall = { (lane: Int) in
+            bundle.lanes[lane].files.reduce(0) { $0 + bundle.files[$1].source.size } < Self.smallLane
+        }
+        let beside = concurrency > 1 ? lanes.filter(isSmall) : []
+        let others = concurrency > 1 ? lanes.filter { !isSmall($0) } : lanes
+        // Where all are small, they may as well go side by side.
+        guard !others.isEmpty else { return try await forEach(lanes, limit: concurrency, transfer) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await forEach(beside, limit: 1, transfer) }
+            group.addTask { try await forEach(others, limit: concurrency, transfer) }
+            try await group.waitForAll()
+        }
     }
 
     private func commit(

@@ -5,8 +5,8 @@ internal import Synchronization
 final class GatheredBlocks: Sendable {
     /// Blocks that are written together.
     private static let groupLength: Int64 = 32
-    /// Groups that wait at most; with their blocks 3 MiB.
-    private static let mostGroups = 24
+    /// Groups that wait at most; with their blocks 1.5 MiB.
+    private static let mostGroups = 12
     private static let blockSize = VerityGeometry.blockSize
 
     private struct Group {

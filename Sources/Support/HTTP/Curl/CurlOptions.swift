@@ -3,9 +3,9 @@ internal import KapsuleCore
 
 /// Sets up a handle for one transfer.
 struct CurlOptions {
-    /// Largest that libcurl takes: fewer, longer calls.
-    private static let receiveBuffer = 512 << 10
-    private static let sendBuffer = 2 << 20
+    /// Long enough for few calls, and short enough for a dozen transfers at one time.
+    private static let receiveBuffer = 256 << 10
+    private static let sendBuffer = 512 << 10
 
     let handle: CurlHandle
     let transfer: CurlTransfer
