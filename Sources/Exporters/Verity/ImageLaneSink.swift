@@ -15,8 +15,6 @@ final class ImageLaneSink: RangeLaneSink {
     private let file: FileStorage
     private let mayClone: Bool
     private let batch = WorkQueues.Batch()
-    /// Pieces of other bytes: one block of level 0 of the hash tree, and small beside a second-level cache.
-    private let blocks = SpareBlocks(blockSize: 512 << 10)
     private var current: ImageFileSink?
     private var currentIndex = 0
     private var isReserved = false
@@ -32,7 +30,7 @@ final class ImageLaneSink: RangeLaneSink {
     }
 
     func beginFile(_ index: Int) throws {
-        let (assembly, queues, batch, blocks) = (assembly, queues, batch, blocks)
+        let (assembly, queues, batch, blocks) = (assembly, queues, batch, queues.blocks)
         currentIndex = index
         isReserved = false
         current = ImageFileSink(size: assembly.map.files[index]?.size ?? 0, blocks: blocks) { piece, offset in

@@ -10,6 +10,8 @@ final class WorkQueues: Sendable {
     /// Pieces that wait for a queue, beside those being worked on: bounds the memory they hold.
     private static let waitingPieces = 2
 
+    /// Memory for pieces, shared by all who bring some: each is what is under one block of level 0 of a hash tree.
+    let blocks = SpareBlocks(blockSize: 512 << 10)
     private let queues: [DispatchQueue]
     private let next = Atomic<Int>(0)
     private let room: DispatchSemaphore

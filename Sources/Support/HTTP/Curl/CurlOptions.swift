@@ -4,7 +4,7 @@ internal import KapsuleCore
 /// Sets up a handle for one transfer.
 struct CurlOptions {
     /// Long enough for few calls, and short enough for a dozen transfers at one time.
-    private static let receiveBuffer = 256 << 10
+    private static let receiveBuffer = 512 << 10
     private static let sendBuffer = 512 << 10
 
     let handle: CurlHandle

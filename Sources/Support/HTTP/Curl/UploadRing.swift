@@ -20,7 +20,7 @@ final class UploadRing: BodyFeed, Sendable {
     }
 
     /// Enough to keep a socket busy while the maker hashes its next block, and no more.
-    static let blockCount = 4
+    static let blockCount = 3
     /// In bytes: stays in the second-level cache between the maker's copy and the socket's.
     static let blockSize = 512 << 10
 

@@ -18,6 +18,8 @@ public final class DirectFile: Sendable {
     /// Longer ones gain nothing, in bytes.
     private static let pieceSize = 1 << 20
     private static let alignment = ByteBlock.alignment
+    /// How a file system says that it writes nothing this way.
+    private static let refusals = [EINVAL, EOPNOTSUPP]
 
     public let file: OpenFile
     /// The same file, opened once more: nil where that cannot be.
@@ -70,10 +72,10 @@ public final class DirectFile: Sendable {
         let isAligned = unsafe piece.withUnsafeBufferPointer {
             UInt(bitPattern: $0.baseAddress) % UInt(Self.alignment) == 0
         }
-        if isAligned { return try direct.writeOnce(piece, at: offset, orNothing: EINVAL) }
+        if isAligned { return try direct.writeOnce(piece, at: offset, orNothing: Self.refusals) }
         let block = blocks.take()
         defer { blocks.giveBack(block) }
         _ = block.fill(piece)
-        return try block.withBytes { try direct.writeOnce($0, at: offset, orNothing: EINVAL) }
+        return try block.withBytes { try direct.writeOnce($0, at: offset, orNothing: Self.refusals) }
     }
 }

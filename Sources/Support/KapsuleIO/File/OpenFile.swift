@@ -119,14 +119,14 @@ public final class OpenFile: Sendable {
 
     /// Writes with one system call; says how many bytes it took.
     ///
-    /// - Parameter refusal: an error number that counts as none taken.
-    func writeOnce(_ bytes: Span<UInt8>, at offset: Int64, orNothing refusal: Int32) throws -> Int {
+    /// - Parameter refusals: error numbers that count as none taken.
+    func writeOnce(_ bytes: Span<UInt8>, at offset: Int64, orNothing refusals: [Int32]) throws -> Int {
         while true {
             let count = unsafe bytes.withUnsafeBufferPointer {
                 unsafe pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset))
             }
             if count >= 0 { return count }
-            if errno == refusal { return 0 }
+            if refusals.contains(errno) { return 0 }
             if errno != EINTR { throw KapsuleError.system("write \(path)", errno: errno) }
         }
     }
