@@ -171,6 +171,22 @@ import Testing
         #expect(!client.takesStreams)
     }
 
+    /// What a registry keeps of a body that was cut is of no use where it takes no PATCH.
+    @Test(arguments: [false, true]) func sendsACutBodyAgainToARegistryThatKnowsNoPATCH(
+        _ inAnotherProcess: Bool
+    ) throws {
+        let place = try Place { $0.patches = false }
+        place.registry.plan(.requestCut(after: 1_500_000), on: "PUT", "/uploads/")
+        // One attempt is spent on learning that there is no PATCH.
+        if inAnotherProcess { #expect(throws: KapsuleError.self) { try place.upload(attempts: 2) } }
+        try place.upload()
+        #expect(place.registry.blobs[Self.blob.digest.description] == Self.bytes)
+        #expect(place.notes == [])
+        // Of an upload that was begun in place of another, a further process knows nothing; the registry ends it some day.
+        #expect(place.registry.openUploads == (inAnotherProcess ? 1 : 0))
+        #expect(place.methods.count { $0 == "PATCH" } == 1)
+    }
+
     @Test(arguments: [nil, 1_200_000]) func sendsChunksThroughAProxyThatLimitsBodies(_ shortest: Int?) throws {
         let place = try Place { ($0.longestBody, $0.shortestChunk) = (1_600_000, shortest) }
         try place.upload()

@@ -118,6 +118,8 @@ final class UploadSession: Sendable {
     ///
     /// - Returns: false when the session is of no use any more. `Range: 0-0` is one byte or none, and nobody can tell.
     func inquire() throws -> Bool {
+        // Nothing can be added to what has come of a body that has to come whole.
+        guard client.server.uploadForm != .whole else { return false }
         let request = HTTPRequest(.get, location)
         let response = try client.send(request, purpose)
         guard response.isSuccess, case let next = Self.location(response, request) ?? location,
